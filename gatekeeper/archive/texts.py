@@ -17,6 +17,7 @@ _AT_ONCE = 10  # messages in one transaction: a step
 _MATTERS = 200
 _STEPS = 50  # for which is looked at once: to find what is unread, all that was read is passed over
 _LOCK = 0x7465787473  # an advisory lock of Postgres
+_SEALED = "-----BEGIN PGP MESSAGE-----"  # RFC 9580 6.2, within a text
 _ENCRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted")
 TOO_LARGE, CUT, ENCRYPTED, FILE = (
     "over the limit of 25 MB: nothing of its text was read",
@@ -91,11 +92,16 @@ def _content(store: Store, digest: bytes, size: int) -> Made:
 
 def content_text(digest: bytes, octets: bytes) -> Made:
     """Return what is searched of a message. Never raises, whatever the octets."""
-    contents = read_contents(octets)
+    contents = read_contents(octets, hidden=True)
     facts = contents.facts
     files = tuple(dict.fromkeys(each.name for each in contents.files if each.name))
     people = (_named(box) for boxes in (facts.author, facts.sender, facts.to, facts.cc) for box in boxes)
-    shown = [facts.subject or "", *people, *files, *(each.text for each in contents.texts)]
+    shown = [
+        facts.subject or "",
+        *people,
+        *files,
+        *(text for each in contents.texts for text in (each.text, each.hidden)),
+    ]
     words = _words(facts.subject or "", shown)
     return Made(CONTENT, None, digest, words, tuple(map(_plain, files)), tuple(_unsearched(contents, len(words))))
 
@@ -125,5 +131,6 @@ def _unsearched(contents: Contents, words: int) -> Iterator[tuple[str, str]]:
         yield "text", CUT
     if facts.defects:
         yield "message", f"defective ({', '.join(facts.defects)}): mail programs may show another text"
+    yield from ((each.type, ENCRYPTED) for each in contents.texts if _SEALED in each.text)
     for each in contents.files:
         yield each.name or each.type, ENCRYPTED if each.type in _ENCRYPTED else FILE

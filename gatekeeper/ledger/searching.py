@@ -5,7 +5,7 @@ Every answer says what it does not cover: what is not here at all, what is gone,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -20,10 +20,12 @@ from gatekeeper.audit.history import History
 from gatekeeper.ledger import cases
 from gatekeeper.ledger.context import LedgerError, VerbContext
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import DisposalState
+from gatekeeper.lib.moments import utc_text
+from gatekeeper.lifecycle import DisposalState, MailingState, PermitState, RequestState, SuspensionState
 from gatekeeper.store import Connection, Store, disposals, record_search, searches, texts
 from gatekeeper.store import cases as stored_cases
 from gatekeeper.store.cases import CaseView
+from gatekeeper.store.db.hashing import keyed
 from gatekeeper.store.disposals import DisposalView
 from gatekeeper.store.people import hash_person
 from gatekeeper.store.record_search import HELD, LEDGER, MASS, Hit, RecordFilters, Unsearched
@@ -37,7 +39,14 @@ NOT_HERE = (
     "ordinary mail is not archived here: of it there are keyed hashes, neither texts nor addresses",
     "of mass mail that passed without a stop there are the facts, and its text only where the rules keep it",
     "attachments are found by their names, not by their texts",
+    "of a message subject, people, texts and names of files are searched: no other fields, nor where links lead",
 )
+_STATES = sorted({state.value for kind in (MailingState, RequestState, PermitState, SuspensionState) for state in kind})
+_BY_WORDS = ("query", "places", "since", "until")  # what narrows every place
+_NARROWS = {  # what narrows a place besides; the others find nothing there
+    DECISIONS: (*_BY_WORDS, "sender", "subject", "rule"),
+    ACCESS: (*_BY_WORDS, "sender", "person"),
+}
 
 
 @immutable
@@ -110,6 +119,8 @@ def read(store: Store, wanted: SearchWanted) -> _Read:
     unknown = set(wanted.places) - set(PLACES)
     if unknown:
         raise LedgerError(f"{', '.join(sorted(unknown))}: expected some of {', '.join(PLACES)}")
+    if wanted.state and wanted.state not in _STATES:
+        raise LedgerError(f"state {wanted.state!r}: expected one of {', '.join(_STATES)}")
     try:
         query = read_query(wanted.query) if wanted.query else None
         subject = subject_query(wanted.subject, subject_words) if wanted.subject else ()
@@ -139,7 +150,7 @@ def search(ctx: VerbContext, store: Store, case: int, wanted: SearchWanted, limi
     for each in more:
         counts[each.place] = counts.get(each.place, 0) + 1
     listed = tuple([*hits, *more][:limit])
-    return Found(found, counts, listed, _scope(ctx.connection, wanted, looked), digest_of(listed))
+    return Found(found, counts, listed, _scope(ctx, wanted, looked), digest_of(listed))
 
 
 def _stored(
@@ -184,15 +195,43 @@ def note(ctx: VerbContext, found: Found, *, save: bool) -> int | None:
 
 def _shown(found: Found) -> str:
     counted = ", ".join(f"{number} {name}" for name, number in found.counts.items()) or "nothing"
-    return f"{found.scope.read_as or 'no words'}; found {counted}"
+    usual = {"query": found.scope.asked.get("query"), "places": list(SearchWanted().places)}
+    asked = ((name, value) for name, value in found.scope.asked.items() if value != usual.get(name))
+    narrowed = [f"{name} {_said(name, value)}" for name, value in asked]
+    return f"{', '.join([found.scope.read_as or 'no words', *narrowed])}; found {counted}"
 
 
-def _scope(connection: Connection, wanted: SearchWanted, looked: _Read) -> Scope:
+def _said(name: str, value: Any) -> str:
+    if name in ("since", "until"):
+        return str(utc_text(value))
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _scope(ctx: VerbContext, wanted: SearchWanted, looked: _Read) -> Scope:
+    connection = ctx.connection
     gone, first = record_search.aged_out(connection)
     number, parts = record_search.unsearched(connection, looked.filters, _MOST_UNSEARCHED)
     read_as = str(looked.query) if looked.query else ""
     destroyed = tuple(disposals.list_disposals(connection, DisposalState.DONE))
-    return Scope(wanted.as_asked(), read_as, NOT_HERE, gone, first, destroyed, number, tuple(parts))
+    not_here = (*NOT_HERE, *_left_out(wanted, ctx.ruleset.agencies))
+    return Scope(wanted.as_asked(), read_as, not_here, gone, first, destroyed, number, tuple(parts))
+
+
+def _left_out(wanted: SearchWanted, agencies: Collection[str]) -> Iterator[str]:
+    """Yield what is not looked at because of how the search is narrowed: nothing of it is known."""
+    if wanted.agency and wanted.agency not in agencies:
+        yield f"the rules in force have no agency {wanted.agency!r}"
+    if LEDGER in wanted.places and (wanted.recipient or wanted.rule):
+        yield "requests, permits and suspensions: neither a recipient nor a rule finds them"
+    elif LEDGER in wanted.places and (wanted.sender or wanted.agency):
+        yield "permits: neither a sender nor an agency finds them"
+    for place, narrows in _NARROWS.items():
+        if place in wanted.places and (others := sorted(set(wanted.as_asked()) - set(narrows))):
+            yield f"{place}: {', '.join(others)} does not find anything there"
+
+
+def _finds_none(place: str, wanted: SearchWanted) -> bool:
+    return place not in wanted.places or not set(wanted.as_asked()) <= set(_NARROWS[place])
 
 
 # -- what was decided, and who looked ----------------------------------------------------------------------------
@@ -200,9 +239,10 @@ def _scope(connection: Connection, wanted: SearchWanted, looked: _Read) -> Scope
 
 def _decisions(store: Store, wanted: SearchWanted, looked: _Read) -> Iterator[Hit]:
     """Yield recorded decisions, which are read one by one: a period makes that quick."""
-    if DECISIONS not in wanted.places:
+    if _finds_none(DECISIONS, wanted):
         return
     query, filters = looked.query, looked.filters
+    source = keyed(store.secret, filters.sender).hex()[:16]
     for record, frame in History(store, wanted.since or 0.0, wanted.until or _FOREVER).records():
         sender = value_of(record, frame, "sender") if frame else None
         subject = value_of(record, frame, "subject") if frame else None
@@ -211,10 +251,9 @@ def _decisions(store: Store, wanted: SearchWanted, looked: _Read) -> Iterator[Hi
         rules = {row[0] for row in record.reasons}
         if (
             (query is None or query.matches(words))
-            and (not filters.sender or filters.sender == sender)
+            and (not filters.sender or filters.sender == sender or source == record.source)
             and (not filters.rule or filters.rule in rules)
             and (not wanted.subject or set(words_of(wanted.subject)) <= set(words_of(str(subject or ""))))
-            and not (filters.recipient or filters.person or filters.agency or filters.state or wanted.file)
         ):
             id = record.mailing or record.id
             yield Hit(DECISIONS, "decision", id, record.at, record.verdict, sender or "", str(subject or ""))
@@ -222,7 +261,7 @@ def _decisions(store: Store, wanted: SearchWanted, looked: _Read) -> Iterator[Hi
 
 def _access(store: Store, wanted: SearchWanted, looked: _Read) -> Iterator[Hit]:
     """Yield what people did to records: who looked, searched, exported, decided."""
-    if ACCESS not in wanted.places:
+    if _finds_none(ACCESS, wanted):
         return
     query, who = looked.query, looked.filters.person or looked.filters.sender
     for act in History(store, wanted.since or 0.0, wanted.until or _FOREVER).acts():

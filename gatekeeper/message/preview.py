@@ -14,7 +14,7 @@ from gatekeeper.message.limits import Limits
 from gatekeeper.message.links import shown_content_ids
 from gatekeeper.message.mime_tree import Structure, read_structure
 from gatekeeper.message.shown_links import ShownLink, shown_links
-from gatekeeper.message.shown_text import shown_text
+from gatekeeper.message.shown_text import READ, all_text, shown_text
 from gatekeeper.message.template_links import urls_in
 from gatekeeper.message.text_parts import TextPart, read_text_parts
 from gatekeeper.message.transfer_encoding import decoded
@@ -43,6 +43,7 @@ class ShownPart:
     type: str  # "text/html"
     text: str
     is_cut: bool = False  # there is more of it than the gate reads
+    hidden: str = ""  # all of its text, where some of it is not shown; "" where nobody asked
 
 
 @immutable
@@ -78,10 +79,13 @@ def read_opening(content: bytes) -> Opening:
     return Opening(read_facts(content), (text or plain)[:_OPENING])
 
 
-def read_contents(content: bytes) -> Contents:
-    """Read all that a message shows. Never raises, whatever the octets; linear in the size."""
+def read_contents(content: bytes, *, hidden: bool = False) -> Contents:
+    """Read all that a message shows. Never raises, whatever the octets; linear in the size.
+
+    Args: `hidden` reads the text that HTML has and does not show, too.
+    """
     facts, (structure, parts) = read_facts(content), _read(content)
-    texts = tuple(_part(part) for part in parts)
+    texts = tuple(_part(part, hidden) for part in parts)
     links = dict.fromkeys(url for part in parts for url in urls_in(_with_links(part)))
     files = tuple(_files(content, structure, parts, facts))
     return Contents(facts, texts, tuple(links)[:_LINKS_NAMED], files, shown_links(parts))
@@ -124,9 +128,16 @@ def _with_links(part: TextPart) -> str:
     return shown_text(part.text, _WHOLE, _LED_TO) if part.is_html else part.text[:_WHOLE]
 
 
-def _part(part: TextPart) -> ShownPart:
+def _part(part: TextPart, hidden: bool) -> ShownPart:
     text = _shown(part, _WHOLE)
-    return ShownPart(part.part.type, text[:_WHOLE], len(text) > _WHOLE)
+    is_cut = len(text) > _WHOLE or (part.is_html and len(part.text) > READ[-1])
+    return ShownPart(part.part.type, text[:_WHOLE], is_cut, _hidden(part, text) if hidden and part.is_html else "")
+
+
+def _hidden(part: TextPart, shown: str) -> str:
+    """Return all of the text of HTML where some of it is not shown."""
+    whole = all_text(part.text)[:_WHOLE]
+    return whole if set(whole.split()) - set(shown.split()) else ""
 
 
 def _files(content: bytes, structure: Structure, parts: Iterable[TextPart], facts: Facts) -> Iterator[FilePart]:

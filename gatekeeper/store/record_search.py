@@ -344,19 +344,27 @@ def _of_drafts(connection: Connection, ids: Collection[int] | None, sought: Reco
 def unsearched(connection: Connection, sought: RecordFilters, limit: int) -> tuple[int, list[Unsearched]]:
     """Return how many kept messages have parts that no search finds, and the parts of up to `limit` of them."""
     number, parts = 0, []
-    for place in _places_of_mail(sought):
-        query = _of_contents(connection, None, sought, place).where(texts.c.unsearched.is_not(None))
+    for query in _with_contents(connection, sought):
+        query = query.where(texts.c.unsearched.is_not(None))
         if sought.keys is None:
             query = query.where(texts.c.kind == CONTENT)  # as the index has it
         number += int(connection.execute(select(func.count()).select_from(query.subquery())).scalar_one())
-        query = query.add_columns(texts.c.unsearched).order_by(mailings.c.number, texts.c.id).limit(limit)
+        query = query.add_columns(texts.c.unsearched).order_by(query.selected_columns.number, texts.c.id).limit(limit)
         parts += [each for row in connection.execute(query).mappings() for each in _parts(row)]
     return number, parts
 
 
+def _with_contents(connection: Connection, sought: RecordFilters) -> Iterator[Select[Any]]:
+    """Yield what selects messages: those of mailings, and those that requests are bound to."""
+    for place in _places_of_mail(sought):
+        yield _of_contents(connection, None, sought, place)
+    if LEDGER in sought.places:
+        yield _of_drafts(connection, None, sought)
+
+
 def _parts(row: Any) -> Iterator[Unsearched]:
     for part, why in row["unsearched"]:
-        yield Unsearched(f"M-{row['number']}", bytes(row["digest"]).hex(), part, why)
+        yield Unsearched(f"{_LETTERS[row['kind']]}-{row['number']}", bytes(row["digest"]).hex(), part, why)
 
 
 def unsearched_of(connection: Connection, digests: Collection[bytes]) -> dict[str, list[tuple[str, str]]]:

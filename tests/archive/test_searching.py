@@ -13,12 +13,12 @@ import pytest
 from gatekeeper.api.searching import found_document
 from gatekeeper.archive import texts as reading
 from gatekeeper.archive.query import read_query
-from gatekeeper.archive.texts import ENCRYPTED, FILE, content_text
+from gatekeeper.archive.texts import CUT, ENCRYPTED, FILE, content_text
 from gatekeeper.audit.history import History
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.ledger.searching import SearchWanted
-from gatekeeper.store import Database, cleanup, record_search, texts
-from gatekeeper.store.db.schema import disposals
+from gatekeeper.store import Database, batches, cleanup, record_search, texts
+from gatekeeper.store.db.schema import disposals, requests
 from tests.archive.scene import AUDITOR, RECORDS, RecordsScene
 from tests.ledger.scene import CIO, SENDER
 from tests.store.arrivals import people
@@ -122,6 +122,61 @@ async def test_what_cannot_be_searched_is_named_with_the_reason():
     torn = b"From: a@b.example\r\nSubject: x\r\nSubject: y\r\n\r\nx\r\n"
     ((part, why),) = content_text(b"", torn).unsearched
     assert part == "message" and why.startswith("defective (") and "duplicate-subject" in why
+
+
+HEAD = b"From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: text/%s; charset=utf-8\r\n\r\n"
+
+
+def test_what_html_hides_is_searched_and_what_was_not_read_of_it_is_named():
+    hidden = content_text(
+        b"", HEAD % b"html" + b"<p>Shown <b>words</b></p><span style='display:none'>secret sale</span>"
+    )
+    assert {"shown", "words", "secret", "sale"} <= set(hidden.words) and hidden.unsearched == ()
+    assert content_text(b"", HEAD % b"html" + b"<p>All of it</p>").words[-3:] == ("all", "of", "it")
+    long = content_text(b"", HEAD % b"html" + b"<p>word</p>" * 30_000 + b"<p>lastword</p>")
+    assert "lastword" not in long.words and long.unsearched == (("text", CUT),)
+
+
+def test_a_text_that_is_encrypted_is_named():
+    sealed = HEAD % b"plain" + b"-----BEGIN PGP MESSAGE-----\r\n\r\nhQEMA\r\n-----END PGP MESSAGE-----\r\n"
+    assert content_text(b"", sealed).unsearched == (("text/plain", ENCRYPTED),)
+
+
+async def test_the_message_of_a_request_is_named_too_where_it_cannot_be_searched(scene, store):
+    sealed = HEAD % b"plain" + b"-----BEGIN PGP MESSAGE-----\r\n"
+    digest = sha256(sealed).digest()
+    store.call(lambda c: batches.store_whole(c, digest, sealed, scene.now))
+    store.call(lambda c: c.execute(requests.update().values(body=digest)))
+    scope = search(scene, "enrolment").scope
+    assert scope.unsearched_messages == 2
+    assert ("R-1", "text/plain", ENCRYPTED) in [(each.id, each.part, each.why) for each in scope.unsearched]
+
+
+async def test_an_answer_says_what_its_narrowing_leaves_out(scene):
+    """Nothing found is no proof where nothing was looked at."""
+    assert not any("permits" in line for line in search(scene, "plan").scope.not_here)
+    assert any(line.startswith("permits: neither") for line in search(scene, sender=SENDER).scope.not_here)
+    assert any("nor a rule finds them" in line for line in search(scene, rule="approval").scope.not_here)
+    assert any("no agency 'NOPE'" in line for line in search(scene, agency="NOPE").scope.not_here)
+    both = search(scene, agency="DOA", places=("decisions", "access"))
+    assert both.total == 0
+    assert both.scope.not_here[-2:] == (
+        "decisions: agency does not find anything there",
+        "access: agency does not find anything there",
+    )
+    with pytest.raises(LedgerError, match=r"state 'bogus': expected one of .*denied, "):
+        search(scene, state="bogus")
+
+
+async def test_recorded_decisions_about_ordinary_mail_are_found_by_their_sender(scene):
+    found = search(scene, sender=SENDER, places=("decisions",))
+    assert [hit.sender for hit in found.hits].count("") == 1, "of ordinary mail there is only the hash"
+
+
+async def test_the_timeline_says_how_a_search_was_narrowed(scene):
+    search(scene, "plan", state="approved", recipient="x@doa.example.gov", since=0.0 + 86_400)
+    said = scene.service.show_case(1, RECORDS).events[-1].text
+    assert said.startswith("plan, recipient x@doa.example.gov, state approved, since 1970-01-02T00:00:00Z; found")
 
 
 async def test_who_may_search_and_that_every_search_is_an_act(scene, store):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -45,6 +46,7 @@ _SCOPE = "ordinary mail is recorded without addresses, subjects and bodies: --se
 _DECISIONS = "30d"  # of which decisions are searched where nothing else is said
 _SHOWN = 20  # parts of messages that are not searched
 _OF_RECORDS = ("query", "places", "recipient", "person", "agency", "file", "state", "save")
+_CASE = re.compile(r"[Cc]-\d+")
 _OF_DECISIONS = ("number", "verdict", "transaction", "acts")
 
 
@@ -72,15 +74,16 @@ _OF_DECISIONS = ("number", "verdict", "transaction", "acts")
 @setting_options("database", "database_timeout", "public_url", "hostname")
 @json_option
 def search(as_json: bool, **given: Any) -> None:
-    """Search records for words and people, for a case; without either, recorded decisions.
+    """Search records for a case of this gate, such as C-4; without one, recorded decisions.
 
     Words, "phrases", prefix*, OR and -not. Each search is recorded too: who searched, and for what.
     """
     of_records = [name for name in _OF_RECORDS if given[name]]
     of_decisions = [name for name in _OF_DECISIONS if given[name]]
+    is_of_case = bool(_CASE.fullmatch(given["case"])) and not of_decisions
     if of_records and of_decisions:
         raise Failure("--mailing, --verdict, --id, --acts: expected no words and people beside them", USAGE)
-    (_search_records if of_records else _search_decisions)(given, as_json)
+    (_search_records if of_records or is_of_case else _search_decisions)(given, as_json)
 
 
 # -- records -----------------------------------------------------------------------------------------------------
