@@ -16,7 +16,7 @@ from gatekeeper.rules.peers import Peer, Peers, is_public, service_of
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _FIELD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,76}")
-_FIELD_VALUE = re.compile(r"[!-~]([ -~]{0,996}[!-~])?")
+_FIELD_VALUE = re.compile(r"(?! )[ -~]{1,998}+(?<! )")
 
 
 def _host_name(text: str) -> str:
