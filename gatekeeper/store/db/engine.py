@@ -31,6 +31,12 @@ _CLEARED = (  # what mail said, what people said of it and did
     "shared_keys", "cases", "case_items", "searches", "exports", "preserves", "custodians", "disposals",
     "disposal_items", "audit_blocks",
 )  # fmt: skip
+_CLEARING = (
+    *(f'VACUUM "{name}"' for name in _CLEARED),
+    "DROP INDEX IF EXISTS text_words_by_word_ccnew",  # left by whoever was killed at it
+    "REINDEX INDEX CONCURRENTLY text_words_by_word",
+)
+_CLEAR_LOCK = 0x636C7273  # an advisory lock of Postgres, of the session
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
 
@@ -167,16 +173,22 @@ class Database:
         """Clear the files of the database of what was removed; return True where that was done.
 
         On SQLite removed rows are overwritten at once (secure_delete), and the log is emptied; on Postgres the tables
-        are vacuumed, and their space is overwritten as it is used again.
+        are vacuumed, and their space is overwritten as it is used again. An index of words keeps each word that it
+        ever had: it is made anew beside its use. False, too, where another process does all this at this moment.
         """
         if self.is_sqlite:
             return self.truncate_log()
         try:
             with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("SET statement_timeout = 0"))
-                for name in _CLEARED:
-                    connection.execute(text(f'VACUUM "{name}"'))
-                connection.execute(text("RESET statement_timeout"))
+                if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _CLEAR_LOCK}).scalar():
+                    return False
+                try:
+                    connection.execute(text("SET statement_timeout = 0"))
+                    for statement in _CLEARING:
+                        connection.execute(text(statement))
+                finally:  # the session is used again
+                    connection.execute(text("RESET statement_timeout"))
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _CLEAR_LOCK})
         except SQLAlchemyError:
             return False
         return True
