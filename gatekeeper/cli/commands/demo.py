@@ -24,6 +24,7 @@ from gatekeeper.ops.running_metrics import read_metrics
 from gatekeeper.rules import Ruleset
 from gatekeeper.settings import Settings, SettingsError
 
+_COUNTED_SECONDS = 3.0  # until a refusal is in the metrics
 MASS, OVER = 300, 2400  # recipients: enough for mass mail; more than an agency may reach without approval (policy M1)
 
 
@@ -152,7 +153,12 @@ def _transaction(sample: Sample, settings: Settings) -> tuple[int, str]:
     except smtplib.SMTPResponseException as error:
         return error.smtp_code, str(error.smtp_error)
     except OSError as error:
-        raise Failure(f"no gate at {listen}: {_cause(error)}; start one with `gatekeeper serve`", UNAVAILABLE) from None
+        raise _no_gate(settings, error) from None
+
+
+def _no_gate(settings: Settings, error: OSError) -> Failure:
+    text = f"no gate at {settings.listening.listen}: {_cause(error)}; start one with `gatekeeper serve`"
+    return Failure(text, UNAVAILABLE)
 
 
 def _check_next_hop(settings: Settings) -> None:
@@ -165,6 +171,33 @@ def _check_next_hop(settings: Settings) -> None:
             "--really sends the samples all the same",
             USAGE,
         )
+    if not _is_one_gate(settings):
+        raise Failure(
+            f"what answers at {settings.listening.listen} is not the gate at {settings.ops.ops}, where mail goes to a "
+            "maildir: expected --listen and --ops of one gate; --really sends the samples all the same",
+            USAGE,
+        )
+
+
+def _is_one_gate(settings: Settings) -> bool:
+    """Return True where --listen and --ops are of one gate: it counts what is refused of a command that is none."""
+    before, listen = _refusals(settings), settings.listening.listen
+    try:
+        with smtplib.SMTP(listen.host, listen.port, timeout=60) as client:
+            client.ehlo()
+            client.docmd("MAIL", "FROM:no-address")
+    except smtplib.SMTPException:
+        pass  # a gate that has no connection left counts that
+    except OSError as error:
+        raise _no_gate(settings, error) from None
+    until = time.monotonic() + _COUNTED_SECONDS
+    while (counted := _refusals(settings)) <= before and time.monotonic() < until:
+        time.sleep(0.1)  # with --workers, one process asks the others
+    return counted > before
+
+
+def _refusals(settings: Settings) -> float:
+    return sum(one.value for one in _metrics(settings) if one.name == "gatekeeper_refused_total")
 
 
 def _rule_hits(settings: Settings) -> dict[tuple[str, str], float]:
