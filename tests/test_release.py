@@ -65,4 +65,4 @@ def test_what_a_gate_runs_with_is_a_part_of_what_is_pinned() -> None:
 def test_every_python_that_is_named_is_one_that_may_install_it() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = re.findall(r"Python :: (3\.\d+)$", "\n".join(project["classifiers"]), re.MULTILINE)
-    assert named == ["3.11", "3.12", "3.13"] and project["requires-python"] == ">=3.11"
+    assert named == ["3.11", "3.12", "3.13", "3.14"] and project["requires-python"] == ">=3.11"

@@ -50,14 +50,15 @@ def _nothing() -> Reply | None:
 class MailAcceptance:
     """Which mail the SMTP listener accepts, as functions of the gate.
 
-    Args: `sender_allowed` tells by MAIL FROM (never the null sender) whose mail is accepted; `obstacle` returns the
-    reply to MAIL while no mail can be taken, such as 452 4.3.1 with a full disk; `is_ours` tells of a recipient's
-    address that the gate itself answers, so that no next hop is asked about it; `has_own` tells whether there are such
-    addresses at all; `is_unknown` tells of an inside address that does not exist, which is refused with --rcpt trust;
-    `on_refused` is called with what is refused before rules are asked; `peers` tell whether mail is theirs.
+    Args: `sender_allowed` tells by MAIL FROM (never the null sender) and client whose mail is accepted; `obstacle`
+    returns the reply to MAIL while no mail can be taken, such as 452 4.3.1 with a full disk; `is_ours` tells of a
+    recipient's address that the gate itself answers, so that no next hop is asked about it; `has_own` tells whether
+    there are such addresses at all; `is_unknown` tells of an inside address that does not exist, which is refused with
+    --rcpt trust; `on_refused` is called with what is refused before rules are asked; `peers` tell whether mail is
+    theirs.
     """
 
-    sender_allowed: Callable[[str], bool]
+    sender_allowed: Callable[[str, str], bool]
     obstacle: Callable[[], Reply | None] = _nothing
     is_ours: Callable[[str], bool] = lambda address: False
     has_own: Callable[[], bool] = lambda: True
@@ -122,7 +123,7 @@ class SmtpServer(Connections):
 
     def sender_allowed(self, sender: str, peer: str) -> bool:
         """Return True where mail with this MAIL FROM is accepted; a refusal is logged."""
-        allowed = self._sender_allowed(sender)
+        allowed = self._sender_allowed(sender, peer)
         if not allowed:
             event("sender refused", {"client": peer, "from": Address(sender)})
         return allowed

@@ -112,12 +112,12 @@ class Front:
                 log.warning("peers: %s", text)
         self._warned = frozenset(found)
 
-    def _sender_allowed(self, mail_from: str) -> bool:
+    def _sender_allowed(self, mail_from: str, client: str) -> bool:
         domains = self._base.settings.listening.sender_domains
         allowed = is_sender_allowed(mail_from, domains, self._base.active_policy.current.directory)
         if not allowed and self._base.mode.observes:
             self._base.counts.observed(Action.REJECT)
-            event("sender would be refused", {"from": Address(mail_from)})
+            event("sender would be refused", {"client": client, "from": Address(mail_from)})
         return allowed or self._base.mode.observes
 
     def _refused(self, listener: str, stage: str, reply: Reply) -> None:

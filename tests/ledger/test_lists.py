@@ -203,7 +203,7 @@ async def test_whom_only_from_names_finds_nothing(scene):
 
 async def test_what_is_forgotten_is_nobodys(scene):
     await scene.send(people(30))
-    scene.store.call(partial(matter_people.forget, mailing=scene.mailing().key))
+    scene.store.call(partial(matter_people.forget, key=scene.mailing().key))
     assert ids(scene.service.mailings(Sought(), SENDER)) == []
 
 

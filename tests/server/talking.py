@@ -118,7 +118,7 @@ def settings_with(sink: Sink, **texts: str) -> Settings:
 async def open_door(
     sink: Sink | None = None,
     pipeline: Passer | None = None,
-    sender_allowed: Callable[[str], bool] = lambda sender: True,
+    sender_allowed: Callable[[str, str], bool] = lambda sender, client: True,
     obstacle: Callable[[], Reply | None] = lambda: None,
     is_ours: Callable[[str], bool] = lambda address: False,
     is_unknown: Callable[[str], bool] = lambda address: False,

@@ -11,7 +11,7 @@ def test_a_foreign_sender_passes_and_is_counted():
     with Gate("maildir:out", flags=["--mode", "observe"]) as gate:
         assert gate.send("x@elsewhere.example", ["bo@dphhs.example.gov"], MESSAGE)[0] == 250
         assert gate.metric("gatekeeper_observed_total", verdict="reject") == 1
-        assert "sender would be refused from=<x@elsewhere.example>" in gate.log()
+        assert "sender would be refused client=127.0.0.1 from=<x@elsewhere.example>" in gate.log()
         assert gate.metric("gatekeeper_refused_total", listener="smtp", stage="mail", reason="not-allowed") == 0
 
 

@@ -40,7 +40,7 @@ async def test_who_has_left_before_the_greeting_is_nobody(caplog: pytest.LogCapt
 
 async def test_a_sender_that_is_not_let_in_is_logged_as_addresses_are(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    async with open_door(sender_allowed=lambda sender: False) as door:
+    async with open_door(sender_allowed=lambda sender, client: False) as door:
         client = await door.client()
         await client.ask("EHLO client.example.gov")
         await client.ask("MAIL FROM:<a@example.org>")
@@ -50,7 +50,7 @@ async def test_a_sender_that_is_not_let_in_is_logged_as_addresses_are(caplog: py
 
 
 async def test_senders_that_are_not_let_in() -> None:
-    async with open_door(sender_allowed=lambda sender: sender.endswith("@doa.example.gov")) as door:
+    async with open_door(sender_allowed=lambda sender, client: sender.endswith("@doa.example.gov")) as door:
         client = await door.client()
         await client.ask("EHLO client.example.gov")
         assert (await client.ask("MAIL FROM:<a@example.org>")).startswith("550 5.7.1 ")
