@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, select, union
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.db.schema import permit_scopes, permit_uses, permits, requests, suspensions
 from gatekeeper.store.matters_due import MAILING, PERMIT, REQUEST, SUSPENSION
-from gatekeeper.store.preserved import Hold, Kept, any_kept, holds_in_force, kept
+from gatekeeper.store.preserved import Hold, Kept, any_kept, compared, holds_in_force, kept
 
 
 @immutable
@@ -39,7 +39,7 @@ class _Facts:
             and (
                 not scope["subjects"]
                 or not self.words
-                or any(each.casefold() in self.words for each in scope["subjects"])
+                or any(compared(each) in self.words for each in scope["subjects"])
             )
         )
 
@@ -102,7 +102,7 @@ def _of_request(row: RowMapping) -> _Facts:
         _addresses([row["requester"], row["decided_by"], *senders]),
         _agencies([row["agency"], *senders]),
         frozenset(row["audiences"]),
-        f"{row['subject']} {row['purpose']} {row['reason']}".casefold() if row["subject"] else "",
+        compared(f"{row['subject']} {row['purpose']} {row['reason']}") if row["subject"] else "",
         row["submitted_at"],
         row["changed_at"],
     )
@@ -122,7 +122,7 @@ def _of_permit(row: RowMapping, scopes: list[tuple[str, str]]) -> _Facts:
         _addresses([row["given_by"], *names]),
         frozenset() if any(kind != "agency" for kind, _ in scopes) else frozenset(names),
         frozenset([*row["agencies"], *row["lists"]]),
-        f"{row['subject']} {row['purpose']} {row['reason']}".casefold() if row["subject"] else "",
+        compared(f"{row['subject']} {row['purpose']} {row['reason']}") if row["subject"] else "",
         min(row["given_at"], row["since"] or row["given_at"]),
         row["until"],
     )
@@ -136,7 +136,7 @@ def _suspensions(connection: Connection, keys: Collection[int]) -> dict[int, _Fa
 def _of_suspension(row: RowMapping) -> _Facts:
     agencies = frozenset([row["name"]]) if row["kind"] == "agency" else frozenset()
     people = _addresses([row["name"], row["given_by"]])
-    return _Facts(people, agencies, frozenset(), row["reason"].casefold(), row["given_at"], row["until"])
+    return _Facts(people, agencies, frozenset(), compared(row["reason"]), row["given_at"], row["until"])
 
 
 _FACTS: Mapping[str, Callable[[Connection, Collection[int]], dict[int, _Facts]]] = {

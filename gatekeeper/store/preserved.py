@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, false, func, or_, select, text
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.plain_letters import plain_letters
 from gatekeeper.lifecycle import CaseState, PreserveState
 from gatekeeper.store.db.schema import (
     batch_recipients,
@@ -180,12 +181,17 @@ def _is_in(hold: Hold, row: RowMapping, theirs: frozenset[int] | None) -> bool:
 def _fits(scope: RowMapping, row: RowMapping) -> bool:
     reached = {*row["agencies"], *row["lists"]}
     subject = row["subject"]
-    words = subject.casefold() if isinstance(subject, str) else None  # None: nobody can tell any more
+    words = compared(subject) if isinstance(subject, str) else None  # None: nobody can tell any more
     return (
         (not scope["agencies"] or row["agency"] in scope["agencies"])
         and (not scope["audiences"] or not reached.isdisjoint(scope["audiences"]))
-        and (not scope["subjects"] or words is None or any(each.casefold() in words for each in scope["subjects"]))
+        and (not scope["subjects"] or words is None or any(compared(each) in words for each in scope["subjects"]))
     )
+
+
+def compared(text: str) -> str:
+    """Return a text as the words of a hold are looked for in it."""
+    return " ".join(plain_letters(text).split())
 
 
 def ordinary_kept(connection: Connection) -> ColumnElement[bool]:

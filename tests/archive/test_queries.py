@@ -24,6 +24,8 @@ from gatekeeper.store.texts import CONTENT, OVERLAP, PART, Made
         ("会议记录", ["会", "议", "记", "录"]),
         ("Собрание ЖИЛЬЦОВ", ["собрание", "жильцов"]),
         ("a_b-c", ["a", "b", "c"]),
+        ("enrol\u00adment free\u200bdom w\u2060o\ufeffrd \u202eback\u202c", ["enrolment", "freedom", "word", "back"]),
+        ("I\u015eIK \u0131\u015f\u0131k \u0130zmir", ["isik", "isik", "izmir"]),
         ("\ud800lone", ["lone"]),
         ("", []),
     ],

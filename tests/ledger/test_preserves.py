@@ -243,6 +243,16 @@ async def test_records_of_what_a_hold_keeps_stay_with_it(scene):
     assert age(scene).records == 1
 
 
+@pytest.mark.parametrize(
+    "subject", ["Bu\u0308rger  VERSAMMLUNG", "B\u00fcrger\u00ad versamm\u200blung", "Burger versammlung"]
+)
+async def test_words_of_a_subject_are_in_the_scope_however_they_are_written(scene, subject):
+    """Accents as letters of their own, blanks and what shows nothing lead nothing out of a hold."""
+    await scene.send(people(240), subject=subject)
+    hold(scene, subjects=("b\u00fcrger versammlung",))
+    assert list(scene.store.call(partial(preserved.kept, keys={1})).values()) == [("H-1",)]
+
+
 async def test_without_somebody_who_reads_records_none_goes_while_something_is_preserved(scene):
     await recorded_days(scene, "ann@doa.example.gov")
     hold(scene, custodians=(SENDER,))
