@@ -56,8 +56,9 @@ def shown_disposal_document(shown: ShownDisposal) -> dict[str, Any]:
 
 _STYLE = (
     "body{font:11pt/1.4 sans-serif;margin:2rem;max-width:60rem}table{border-collapse:collapse;width:100%}"
+    "tr{break-inside:avoid}table:first-of-type{table-layout:fixed}table:first-of-type th{width:9rem}"
     "th,td{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;border-bottom:1px solid #999}"
-    "td.d{font-family:monospace;overflow-wrap:anywhere}"
+    "td{overflow-wrap:anywhere}td.d{font-family:monospace}td.n{white-space:nowrap}"
 )
 _SAID = {
     "class": "Class of records",

@@ -152,8 +152,10 @@ def _readable(ctx: VerbContext, number: int, batch: int | None, case: str) -> tu
     each = {one.content_digest: one for one in reversed(_may_read(ctx, mailing, some, case))}
     if not each:
         kept = _may_read(ctx, mailing, batch_views.batches_of(ctx.connection, mailing.key), case)
-        what = f"batch {batch}" if batch else "no message of it is kept"
-        raise NotFound(f"{mailing.id}: {what}: expected one of {', '.join(str(one.id) for one in kept) or 'none'}")
+        if not kept:
+            by = f": they were destroyed, {mailing.destroyed}" if mailing.destroyed else ""
+            raise NotFound(f"{mailing.id}: no message of it is kept{by}")
+        raise NotFound(f"{mailing.id}: batch {batch}: expected one of {', '.join(str(one.id) for one in kept)}")
     return mailing, sorted(each.values(), key=lambda one: one.id)
 
 

@@ -149,7 +149,7 @@ def months_of(report: Report) -> list[MonthFigures]:
     for each in report.now.mailings:
         reached[_month(each.started_at, zone)] += each.reached
     found = []
-    for month in _months(report.now.period.since, report.now.period.until, zone):
+    for month in months_between(report.now.period.since, report.now.period.until, zone):
         share = shares.get(month)
         counts = (share.messages, len(share.mailings), len(share.held), len(share.refused)) if share else (0,) * 4
         found.append(MonthFigures(month, *counts, reached[month]))
@@ -160,8 +160,9 @@ def _month(at: float, zone: tzinfo) -> str:
     return f"{datetime.fromtimestamp(at, zone):%Y-%m}"
 
 
-def _months(since: float, until: float, zone: tzinfo) -> Iterator[str]:
-    first, last = datetime.fromtimestamp(since, zone), datetime.fromtimestamp(until, zone)
+def months_between(since: float, until: float, zone: tzinfo) -> Iterator[str]:
+    """Yield the months of a period, to whose end itself nothing belongs."""
+    first, last = datetime.fromtimestamp(since, zone), datetime.fromtimestamp(max(since, until - 1), zone)
     for number in range(first.year * 12 + first.month - 1, last.year * 12 + last.month):
         yield f"{number // 12:04}-{number % 12 + 1:02}"
 

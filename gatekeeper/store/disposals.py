@@ -6,7 +6,7 @@ The list is found beside the writer (due_lists.py), and written a part at a time
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from hashlib import sha256
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
@@ -245,6 +245,14 @@ def list_disposals(connection: Connection, state: str | None = None, most: int |
     query = select(disposals).order_by(disposals.c.number.desc()).limit(most)
     query = query if state is None else query.where(disposals.c.state == state)
     return [_view(row) for row in connection.execute(query).mappings()]
+
+
+def list_destroyed(connection: Connection) -> list[DisposalView]:
+    """Return the disposals that are done, newest first, with as many items as were destroyed: what was kept is none."""
+    query = select(disposal_items.c.disposal_id, func.count()).where(disposal_items.c.state == KEPT)
+    left = {key: number for key, number in connection.execute(query.group_by(disposal_items.c.disposal_id))}  # noqa: C416
+    done = list_disposals(connection, DisposalState.DONE)
+    return [replace(each, items=each.items - left.get(each.key, 0)) for each in done]
 
 
 def find_disposal(connection: Connection, number: int, *, lock: bool = False) -> DisposalView | None:

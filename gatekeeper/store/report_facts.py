@@ -26,7 +26,7 @@ from gatekeeper.store.db.schema import (
     suspensions,
 )
 from gatekeeper.store.deliveries import domain_of
-from gatekeeper.store.disposals import OF_CONTENT
+from gatekeeper.store.disposals import list_destroyed
 from gatekeeper.store.tallies import NOTHING, tallies_of
 from gatekeeper.store.views import NUMBERED
 
@@ -125,17 +125,17 @@ class RecordsUsed:
 def records_used(connection: Connection, period: Period) -> RecordsUsed:
     """Count what records were used for. Silent holds are known to nobody who reads a report."""
     done = (period.covers(events.c.at), events.c.case_id.is_not(None))
-    destroyed = select(disposals.c.number, disposals.c["class"].label("name"), disposals.c["items"].label("messages"))
-    destroyed = destroyed.where(period.covers(disposals.c.done_at))
-    gone = connection.execute(destroyed.order_by(disposals.c.number)).all()
+    query = select(disposals.c.number).where(period.covers(disposals.c.done_at))
+    numbers = set(connection.execute(query).scalars())
+    gone = [each for each in reversed(list_destroyed(connection)) if each.number in numbers]
     told = (preserves.c.state == PreserveState.IN_FORCE, ~preserves.c.silent)
     return RecordsUsed(
         cases=_count(connection, cases, [cases.c.state == CaseState.OPEN]),
         holds=_count(connection, preserves, told),
         searches=_count(connection, events, [*done, events.c.act == "searched"]),
         exports=_count(connection, events, [*done, events.c.act == "exported"]),
-        destroyed=sum(row.messages for row in gone if row.name in OF_CONTENT),
-        certificates=tuple(f"D-{row.number}" for row in gone),
+        destroyed=sum(each.items for each in gone if each.is_of_content),
+        certificates=tuple(each.id for each in gone),
     )
 
 

@@ -9,6 +9,7 @@ import json
 import re
 import sqlite3
 import zlib
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from gatekeeper.api.report.tables import ReportTable, tables_of
 from gatekeeper.cli import main
 from gatekeeper.ledger import reports
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
+from gatekeeper.ledger.report_figures import months_between
 from gatekeeper.ledger.reports import Period
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.store import Database, Store
@@ -97,6 +99,12 @@ def test_every_month_is_there_and_the_months_are_those_of_the_organisation(docum
     assert [each["month"] for each in document["months"]] == ["2026-09", "2026-10", "2026-11"]
     assert sum(each["mailings"] for each in document["months"]) == document["figures"]["now"]["mailings"]
     assert sum(each["people_reached"] for each in document["months"]) == document["figures"]["now"]["people_reached"]
+
+
+def test_a_period_to_the_last_of_a_month_has_no_month_after_it():
+    begin, end = (datetime(2026, month, 1, tzinfo=UTC).timestamp() for month in (10, 12))
+    assert list(months_between(begin, end, UTC)) == ["2026-10", "2026-11"]
+    assert list(months_between(end, end, UTC)) == ["2026-12"]
 
 
 def test_externals_are_told_apart_by_what_became_of_them(document):
