@@ -194,9 +194,11 @@ def _rows(journal: Path) -> list[dict[str, Any]]:
     found = []
     for line in journal.read_bytes().splitlines() if journal.is_file() else ():
         try:
-            found.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             break
+        if isinstance(row, dict):
+            found.append(row)
     return found
 
 

@@ -6,6 +6,7 @@ A bag comes back from anywhere: whatever stands in its files is told as a proble
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from hashlib import new, sha256
@@ -24,6 +25,10 @@ _TAGS = (
     "bag-info.txt",
     *(f"{kind}-{name}.txt" for kind in ("manifest", "tagmanifest") for name in _ALGORITHMS),
 )
+_BESIDE = {  # what no manifest names: what was made of them, and what README.txt has whoever checks make
+    *(f"tagmanifest-{name}.txt" for name in _ALGORITHMS),
+    *("signature.txt", "timestamp.tsq", "timestamp.tsr", "key.pem", "signature.bin"),
+}
 _LISTED = re.compile(rb"([0-9A-Fa-f]+)[ \t]+(.+)")
 _LONGEST = 400  # characters of a problem
 _MOST = (1 << 63) - 1  # the largest number that a database has
@@ -62,8 +67,11 @@ def _problems(folder: Path, on_file: Callable[[int], None]) -> Iterator[str]:
     if missing:
         yield from (f"{name}: it is missing" for name in missing)
         return
+    yield from _no_files(folder)
+    beside = set(_paths_beside(folder)) - _BESIDE
     for algorithm in _ALGORITHMS:
         tags = _manifest(folder, f"tagmanifest-{algorithm}.txt")
+        yield from (f"{path}: tagmanifest-{algorithm}.txt does not have it" for path in sorted(beside - set(tags)))
         yield from _differences(folder, tags, algorithm, lambda files: None)
     yield from _payload(folder, on_file)
     yield from _oxum(folder)
@@ -73,6 +81,26 @@ def _problems(folder: Path, on_file: Callable[[int], None]) -> Iterator[str]:
             yield f"{LINES}: line {number} cannot be read"
         elif not each.is_whole:
             yield f"{LINES}: record {each.record} of chain {each.chain} is not what was recorded"
+
+
+def _no_files(folder: Path) -> Iterator[str]:
+    """Yield what is neither a folder nor a file of its own: a link shows what lies elsewhere."""
+    for place, folders, names in os.walk(folder):
+        for path in (Path(place, name) for name in sorted((*folders, *names))):
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                yield f"{path.relative_to(folder).as_posix()}: it is a link or a device: expected a file"
+
+
+def _paths_beside(folder: Path) -> Iterator[str]:
+    """Yield the files that are no payload."""
+    for place, _, names in os.walk(folder):
+        paths = (Path(place, name).relative_to(folder) for name in names)
+        yield from (path.as_posix() for path in paths if path.parts[0] != "data")
+
+
+def shown(text: str) -> str:
+    """Return a text of a bag as it may be told."""
+    return repr(marked_line(text, _LONGEST))
 
 
 def size_of(folder: Path) -> int:

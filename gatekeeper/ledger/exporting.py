@@ -13,6 +13,7 @@ from gatekeeper.ledger.context import LedgerError, NotFound, VerbContext
 from gatekeeper.ledger.mailing_cases import MailingCopy
 from gatekeeper.ledger.searching import Found, SearchWanted
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.marks import marked_line
 from gatekeeper.store import Connection, Store, audit_chain, batch_views, exports, record_export, searches, views
 from gatekeeper.store import cases as stored_cases
 from gatekeeper.store.audit_chain import LocatedLine
@@ -22,6 +23,7 @@ from gatekeeper.store.views import EventView
 
 __all__ = ["EventView", "ExportPlan", "ExportView", "LocatedLine"]
 _SIGNING = "signing"
+_MOST_TO = 200  # characters of whom an export was handed over to
 # Of the case's timeline; whoever gets an export is told of no hold.
 _OF_CUSTODY = ("case opened", "case closed", "searched", "export begun", "exported", "handed over", "timestamped")
 
@@ -161,6 +163,8 @@ def finish(ctx: VerbContext, export: ExportView, made: Mapping[str, Any]) -> Non
 def receive(ctx: VerbContext, number: int, to: str, at: str) -> ExportView:
     """Note to whom an export was handed over, and when. Raises NotFound, NotAllowed, LedgerError."""
     cases.check_is_records(ctx, "note a receipt")
+    if not (to := marked_line(to, _MOST_TO)):
+        raise LedgerError(f"E-{number}: expected to whom it was handed over, such as 'Clerk of court, J. Doe'")
     export = _whole(ctx, number)
     act = replace(ctx.act, reason=f"to {to} on {at}" + (f": {ctx.act.reason}" if ctx.act.reason else ""))
     details = {"to": to, "on": at, "payload": export.payload}

@@ -44,8 +44,12 @@ class SearchService(LookingService):
         self._see(cases.check_sees_records, by=by)
         return self._see(exporting.wanted_of_case, number, by=by)
 
-    def begin_export(self, case: int, asked: Mapping[str, Any], by: str) -> ExportView:
-        """Begin an export for a case, which its timeline and the chain of acts note first. Raises as `search`."""
+    def begin_export(self, case: int, wanted: SearchWanted, asked: Mapping[str, Any], by: str) -> ExportView:
+        """Begin an export for a case, which its timeline and the chain of acts note first. Raises as `search`.
+
+        Args: `asked` is how it is noted.
+        """
+        searching.read(self.store, wanted)
         return self._do(exporting.begin, case, asked, by=by)
 
     def export_plan(self, number: int, wanted: SearchWanted, by: str) -> ExportPlan:

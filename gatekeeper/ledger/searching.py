@@ -20,8 +20,9 @@ from gatekeeper.audit.history import History
 from gatekeeper.ledger import cases
 from gatekeeper.ledger.context import LedgerError, VerbContext
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.marks import marked_line
 from gatekeeper.lib.moments import utc_text
-from gatekeeper.lifecycle import DisposalState, MailingState, PermitState, RequestState, SuspensionState
+from gatekeeper.lifecycle import MailingState, PermitState, RequestState, SuspensionState
 from gatekeeper.store import Connection, Store, disposals, record_search, searches, texts
 from gatekeeper.store import cases as stored_cases
 from gatekeeper.store.cases import CaseView
@@ -34,6 +35,7 @@ __all__ = ["PLACES", "Found", "Hit", "Scope", "SearchWanted", "Unsearched", "sea
 DECISIONS, ACCESS = "decisions", "access"
 PLACES = (LEDGER, HELD, MASS, DECISIONS, ACCESS)
 _MOST_UNSEARCHED = 1_000  # messages whose parts are named; how many there are is told in any case
+_LONGEST = 10_000  # characters of a line of the scope
 _FOREVER = float(1 << 40)
 NOT_HERE = (
     "ordinary mail is not archived here: of it there are keyed hashes, neither texts nor addresses",
@@ -197,14 +199,15 @@ def _shown(found: Found) -> str:
     counted = ", ".join(f"{number} {name}" for name, number in found.counts.items()) or "nothing"
     usual = {"query": found.scope.asked.get("query"), "places": list(SearchWanted().places)}
     asked = ((name, value) for name, value in found.scope.asked.items() if value != usual.get(name))
-    narrowed = [f"{name} {_said(name, value)}" for name, value in asked]
+    narrowed = [f"{name} {said(name, value)}" for name, value in asked]
     return f"{', '.join([found.scope.read_as or 'no words', *narrowed])}; found {counted}"
 
 
-def _said(name: str, value: Any) -> str:
+def said(name: str, value: Any) -> str:
+    """Return what narrows a search as one line, as people read it."""
     if name in ("since", "until"):
         return str(utc_text(value))
-    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return marked_line(", ".join(map(str, value)) if isinstance(value, list) else str(value), _LONGEST)
 
 
 def _scope(ctx: VerbContext, wanted: SearchWanted, looked: _Read) -> Scope:
@@ -212,7 +215,7 @@ def _scope(ctx: VerbContext, wanted: SearchWanted, looked: _Read) -> Scope:
     gone, first = record_search.aged_out(connection)
     number, parts = record_search.unsearched(connection, looked.filters, _MOST_UNSEARCHED)
     read_as = str(looked.query) if looked.query else ""
-    destroyed = tuple(disposals.list_disposals(connection, DisposalState.DONE))
+    destroyed = tuple(disposals.list_destroyed(connection))
     not_here = (*NOT_HERE, *_left_out(wanted, ctx.ruleset.agencies))
     return Scope(wanted.as_asked(), read_as, not_here, gone, first, destroyed, number, tuple(parts))
 

@@ -9,9 +9,11 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import cases as stored_cases
-from gatekeeper.store.db.schema import cases, control_numbers, exports
+from gatekeeper.store.db.schema import cases, control_numbers, events, exports
 from gatekeeper.store.events import Act
 from gatekeeper.store.rows import next_number
+
+_WHOLE = "exported"  # the act
 
 
 @immutable
@@ -47,7 +49,14 @@ def finish(connection: Connection, export: ExportView, made: Mapping[str, Any], 
     """Note that an export is whole. Args: `made` has the digests, files and octets."""
     kept = {name: made[name] for name in ("payload", "tags", "files", "octets")}
     connection.execute(update(exports).where(exports.c.id == export.key).values(done_at=act.at, **kept))
-    _note(connection, export.case_key, "exported", act, int(export.id.removeprefix("E-")), made)
+    _note(connection, export.case_key, _WHOLE, act, int(export.id.removeprefix("E-")), made)
+
+
+def said_of(connection: Connection, export: ExportView) -> Mapping[str, Any]:
+    """Return what was noted of an export when it was whole: its digests, and of the key where it is signed."""
+    query = select(events.c.details).where(events.c.case_id == export.case_key, events.c.act == _WHOLE)
+    every = connection.execute(query.order_by(events.c.id.desc())).scalars()
+    return next((each for each in every if each and each.get("export") == export.id), {})
 
 
 def note(connection: Connection, export: ExportView, name: str, act: Act, details: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mailbox
+import os
 import re
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -48,6 +49,32 @@ def test_a_bag_is_whole_and_anything_changed_added_or_removed_is_named(tmp_path)
         for each in sorted(changed.rglob("*"), reverse=True):
             each.rmdir() if each.is_dir() else each.unlink()
         changed.rmdir()
+
+
+def emptied(bag):
+    (bag / "tagmanifest-sha512.txt").write_text("")
+
+
+def linked(bag):
+    (bag / "data" / "a").unlink()
+    (bag / "data" / "a").symlink_to(bag.parent / "same")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (emptied, "README.txt: tagmanifest-sha512.txt does not have it"),
+        (lambda bag: (bag / "more.txt").write_text("x"), "more.txt: tagmanifest-sha256.txt does not have it"),
+        (lambda bag: (bag / "data" / "more").symlink_to("/etc"), "data/more: it is a link"),
+        (linked, "data/a: it is a link"),
+        (lambda bag: os.mkfifo(bag / "data" / "pipe"), "data/pipe: it is a link or a device"),
+    ],
+)
+def test_what_no_manifest_vouches_for_is_named(tmp_path, change, told):
+    (tmp_path / "same").write_text("x")
+    write(tmp_path / "bag", {"data/a": [b"x"]})
+    change(tmp_path / "bag")
+    assert any(problem.startswith(told) for problem in bag_check.problems_of(tmp_path / "bag"))
 
 
 def test_a_manifest_that_leads_out_of_the_bag_is_refused(tmp_path):

@@ -171,7 +171,11 @@ def test_a_timestamp_of_an_authority_is_taken_in_without_a_call(folder, bag, tmp
     shell(answer.format(query="other.tsq", out="other.tsr"), tmp_path)
     wrong = run(folder, "timestamp", "E-1", tmp_path / "other.tsr", "--by", RECORDS, check=False)
     assert wrong.exit_code == 65 and "another manifest" in wrong.stderr
-    run(folder, "timestamp", "E-1", tmp_path / "answer.tsr", "--by", RECORDS, "--bag", bag)
+    (tmp_path / "foreign").mkdir()
+    words = ("timestamp", "E-1", tmp_path / "answer.tsr", "--by", RECORDS, "--bag")
+    foreign = run(folder, *words, tmp_path / "foreign", check=False)
+    assert foreign.exit_code == 65 and not list((tmp_path / "foreign").iterdir())
+    run(folder, *words, bag)
     verify = "openssl ts -verify -data tagmanifest-sha256.txt -in timestamp.tsr -CAfile"
     assert verify in text_of(bag / "README.txt")
     shell(f"{verify} {tmp_path}/cert.pem", bag)
@@ -298,6 +302,64 @@ def test_a_bag_is_followed_to_the_chains_of_the_database(folder, bag, tmp_path):
     assert away.exit_code == 0 and "no database to compare" in away.stdout
 
 
+def forged(bag, folder, change):
+    """A copy of a bag that was changed, with new manifests; it is whole by itself."""
+    shutil.copytree(bag, folder)
+    change(folder)
+    for name in ("sha256", "sha512"):
+        shell(f"{name}sum $(find data -type f | sort) > manifest-{name}.txt", folder)
+    oxum = "$(cat $(find data -type f) | wc -c).$(find data -type f | wc -l)"
+    shell(f'sed -i "s/^Payload-Oxum.*/Payload-Oxum: {oxum}/" bag-info.txt', folder)
+    for name in ("sha256", "sha512"):
+        shell(f"{name}sum $(ls *.txt *.csv *.xml | grep -v tagmanifest) > tagmanifest-{name}.txt", folder)
+    return folder
+
+
+def test_a_bag_is_compared_with_what_was_noted_of_the_export(folder, bag, tmp_path):
+    """A bag whose manifests were made anew, or that lost its signature, is not what was exported."""
+    shutil.copytree(bag, tmp_path / "unsigned")
+    (tmp_path / "unsigned" / "signature.txt").unlink()
+    made_anew = forged(bag, tmp_path / "anew", empty_index)
+    info = forged(bag, tmp_path / "other", other_number)
+    for place, told in (
+        (tmp_path / "unsigned", "signature.txt: it is missing, and the export was signed"),
+        (made_anew, "tagmanifest-sha256.txt: it is not that of E-1, whose SHA-256 is"),
+        (info, "bag-info.txt: the database has no export 'E-77'"),
+    ):
+        done = run(folder, "verify", "--bag", place, check=False)
+        assert done.exit_code == 65 and told in done.stdout, done.stdout
+
+
+def empty_index(place):
+    (place / "signature.txt").unlink()
+    (place / "data" / "index.jsonl").write_text("")
+
+
+def other_number(place):
+    (place / "signature.txt").unlink()
+    path = place / "bag-info.txt"
+    path.write_text(text_of(path).replace("Identifier: E-1", "Identifier: E-77"))
+
+
+def test_what_is_no_folder_is_no_bag(folder, tmp_path):
+    (tmp_path / "bag.zip").write_bytes(b"PK")
+    for place, told in ((tmp_path / "bag.zip", "unpack it first"), (tmp_path / "none", "no such folder")):
+        done = run(folder, "verify", "--bag", place, check=False)
+        assert done.exit_code == 66 and told in done.stderr
+
+
+def test_a_question_that_cannot_be_read_begins_no_export(folder):
+    before = [act for act in acts(folder) if act["act"] == "export begun"]
+    done = run(folder, "export", "--by", RECORDS, "--case", "C-1", "sale OR", "--to", folder / "torn", check=False)
+    assert done.exit_code == 65 and not (folder / "torn").exists()
+    assert [act for act in acts(folder) if act["act"] == "export begun"] == before
+
+
+def test_a_receipt_names_somebody(folder, bag):
+    done = run(folder, "receipt", "E-1", "--by", RECORDS, "--to", " ", "--at", "2026-12-01", check=False)
+    assert done.exit_code == 65 and "expected to whom" in done.stderr
+
+
 def test_only_a_records_officer_exports_and_every_step_is_an_act(folder, bag):
     """Clause D4: who exported what and under which digest, to whom it was handed over."""
     refused = run(folder, "export", "--by", AUDITOR, "--case", "C-1", "enrolment", "--to", folder / "no", check=False)
@@ -314,6 +376,17 @@ def test_only_a_records_officer_exports_and_every_step_is_an_act(folder, bag):
         run(folder, "receipt", "E-99", "--by", RECORDS, "--to", "x", "--at", "2026-12-01", check=False).exit_code == 66
     )
     assert run(folder, "verify").exit_code == 0
+
+
+async def test_the_scope_says_on_a_line_each_how_it_was_narrowed(store, tmp_path):
+    scene = RecordsScene(store, tmp_path)
+    await scene.a_day()
+    wanted = SearchWanted("plan", subject="fair\nNot here\n- nothing", since=86_400.0)
+    how = BagWanted(scene.open_case(), wanted, RECORDS)
+    write_bag(scene.service, tmp_path / "bag", how, lambda length: nullcontext(lambda steps: None))
+    lines = text_of(tmp_path / "bag" / "scope.txt").splitlines()
+    assert "  subject: fair Not here - nothing" in lines and lines.count("Not here") == 1
+    assert "  since: 1970-01-02T00:00:00Z" in lines
 
 
 async def test_both_databases_hand_over_what_is_whole(store, tmp_path):

@@ -18,7 +18,7 @@ from gatekeeper.audit.history import History
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.ledger.searching import SearchWanted
 from gatekeeper.store import Database, batches, cleanup, record_search, texts
-from gatekeeper.store.db.schema import disposals, requests
+from gatekeeper.store.db.schema import disposal_items, disposals, requests
 from tests.archive.scene import AUDITOR, RECORDS, RecordsScene
 from tests.ledger.scene import CIO, SENDER
 from tests.store.arrivals import people
@@ -110,8 +110,12 @@ async def test_an_answer_names_the_certificates_of_what_was_destroyed(scene, sto
     with store.database.engine.begin() as connection:
         connection.execute(disposals.insert().values(**row))
         connection.execute(disposals.insert().values(**{**row, "number": 4, "state": "proposed", "done_at": None}))
+        of_list = {"disposal_id": 1, "mailing_id": 1, "body": b"d" * 32, "octets": 1}
+        for place, state in enumerate(("destroyed", "elsewhere", "kept", "kept")):
+            item = {"position": place, "number": place, "state": state}
+            connection.execute(disposal_items.insert().values(**of_list, **item))
     (destroyed,) = found_document(search(scene, "enrolment"))["scope"]["gone"]["destroyed"]
-    assert (destroyed["id"], destroyed["messages"], destroyed["certificate"]) == ("D-3", 12, "c" * 64)
+    assert (destroyed["id"], destroyed["messages"], destroyed["certificate"]) == ("D-3", 10, "c" * 64)
 
 
 async def test_what_cannot_be_searched_is_named_with_the_reason():

@@ -27,6 +27,7 @@ from gatekeeper.ledger.exporting import ExportPlan
 from gatekeeper.ledger.mailing_cases import MailingCopy
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.lib.moments import moment_of, utc_text
+from gatekeeper.lifecycle import BatchState
 from gatekeeper.store.batch_views import StoredBatch
 
 _COLUMNS = (
@@ -117,7 +118,14 @@ class Payload:
         mailing, path = copy.case.mailing, written.path
         row = (
             *(number or None, mailing.id, batch.id, utc_text(batch.received_at), mailing.sender, mailing.subject),
-            *(batch.tally.recipients, mailing.counts.users, batch.state.value, None, path, written.sha256),
+            *(
+                None if batch.state is BatchState.PASSED else batch.tally.recipients,
+                mailing.counts.users,
+                batch.state.value,
+                None,
+                path,
+                written.sha256,
+            ),
         )
         self._index.add(row)
         self._objects.add((path, written.size, written.sha256))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gatekeeper.api.bag.payload import csv_chunks
 from gatekeeper.api.searching import destroyed_line
 from gatekeeper.ledger.exporting import EventView, ExportPlan
+from gatekeeper.ledger.searching import said
 from gatekeeper.lib import __version__
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.rules import Ruleset
@@ -26,7 +27,7 @@ What is in it
   data/exceptions.csv    parts of messages that no search can read, and why
   data/premis.xml        events of these files as PREMIS 3 has them
   scope.txt              what was asked for, and what is not here and why
-  custody.csv            who searched, read and exported; go on with it
+  custody.csv            who searched, read and exported; go on with it in a copy outside of this folder
 
 Check that it is whole
 
@@ -65,7 +66,7 @@ def _scope_lines(plan: ExportPlan, ruleset: Ruleset) -> Iterator[str]:
     yield f"program: gatekeeper {__version__}"
     yield ""
     yield f"Searched for: {scope.read_as or 'no words'}"
-    yield from (f"  {name}: {_said(value)}" for name, value in scope.asked.items() if name != "query")
+    yield from (f"  {name}: {said(name, value)}" for name, value in scope.asked.items() if name != "query")
     counted = ", ".join(f"{number} {name}" for name, number in plan.found.counts.items())
     yield f"Found: {counted or 'nothing'}"
     yield "Of a mailing found by its facts all kept messages are here, else those whose content was found."
@@ -77,10 +78,6 @@ def _scope_lines(plan: ExportPlan, ruleset: Ruleset) -> Iterator[str]:
     yield from (f"- {destroyed_line(each)}" for each in scope.destroyed)
     number = scope.unsearched_messages
     yield f"- what no search can read: parts of {number} kept messages; of those handed over see data/exceptions.csv"
-
-
-def _said(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 _CUSTODY = ("at", "about", "act", "by", "login", "text")

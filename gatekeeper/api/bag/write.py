@@ -56,7 +56,7 @@ class Written:
 def write_bag(service: LedgerService, folder: Path, how: BagWanted, progress: Progress) -> Written:
     """Write an export; one that was begun in this folder goes on. Raises BagError, OSError, LedgerError, StoreError."""
     asked = {"case": how.case, **how.wanted.as_asked(), "mbox": how.mbox, "numbers": how.prefix}
-    bag = Bag.begin(folder, lambda: {"export": service.begin_export(how.case, asked, how.by).id}, asked)
+    bag = Bag.begin(folder, lambda: {"export": service.begin_export(how.case, how.wanted, asked, how.by).id}, asked)
     plan = service.export_plan(int(str(bag.about["export"]).removeprefix("E-")), how.wanted, how.by)
     payload = Payload(service, plan, bag, how.by, how.prefix, how.mbox)
     with progress(payload.steps) as payload.on_step:

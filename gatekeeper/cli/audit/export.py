@@ -152,6 +152,10 @@ def timestamp(service: LedgerService, id: int, answer: Path, by: str, folder: Pa
         raise Failure(f"{answer}: {error.strerror}", NO_INPUT) from None
     if problem := problem_of_timestamp(octets, bytes.fromhex(found.tags or "")):
         raise Failure(f"{answer}: {problem}", DATA_ERROR)
+    if folder is not None and _tags_of(folder) != found.tags:
+        raise Failure(
+            f"--bag {folder}: expected the folder of {found.id}; its tagmanifest-sha256.txt is another", DATA_ERROR
+        )
     noted = service.note_timestamp(id, sha256(octets).hexdigest(), by)
     if folder is not None:
         try:
@@ -159,3 +163,11 @@ def timestamp(service: LedgerService, id: int, answer: Path, by: str, folder: Pa
         except OSError as error:
             raise Failure(f"{folder}: {error.strerror}", CANNOT_CREATE) from None
     return noted
+
+
+def _tags_of(folder: Path) -> str:
+    """Return the SHA-256 of the manifest of a bag that is timestamped; "" for what is no bag."""
+    try:
+        return sha256((folder / "tagmanifest-sha256.txt").read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import Any
 
 import click
 
-from gatekeeper.archive import bag_check
-from gatekeeper.archive.bag_check import AuditLine
 from gatekeeper.archive.certificate import problems_of_certificates
+from gatekeeper.cli.audit.bag import verify_bag
 from gatekeeper.cli.common import (
     DATA_ERROR,
     USAGE,
@@ -26,8 +24,7 @@ from gatekeeper.cli.database import open_store
 from gatekeeper.cli.lazy_group import LazyCommands, Verbs
 from gatekeeper.cli.periods import progress
 from gatekeeper.lib.moments import utc_text
-from gatekeeper.settings import Settings
-from gatekeeper.store import Connection, Database, Store, audit_rows, audit_verify
+from gatekeeper.store import Connection, Store, audit_rows, audit_verify
 from gatekeeper.store import audit_chain as chains
 from gatekeeper.store.audit_verify import ChainReport
 
@@ -59,7 +56,7 @@ def audit() -> None:
 @click.option(
     "--bag",
     "bag",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="verify an export instead, by itself and by the chains where there is a database",
 )
 @setting_options("database", "database_timeout")
@@ -68,7 +65,7 @@ def verify(heads: tuple[str, ...], bag: Path | None, as_json: bool, **given: Any
     """Verify every chain of records from its beginning, or its checkpoint, to its end; exit 65 if one is broken."""
     wanted = [_head(text) for text in heads]
     if bag is not None:
-        _verify_bag(bag, settings_of(given), as_json)
+        verify_bag(bag, settings_of(given), as_json)
         return
     with open_store(settings_of(given)) as store:
         found, problems = _verify(store)
@@ -146,36 +143,3 @@ def _print_chains(found: list[ChainReport], notes: list[str], *, whole: bool) ->
 
 
 # -- an export ---------------------------------------------------------------------------------------------------
-
-
-def _verify_bag(folder: Path, settings: Settings, as_json: bool) -> None:
-    with progress(bag_check.size_of(folder), "verify") as advance:
-        problems = list(bag_check.problems_of(folder, advance))
-    lines = list(bag_check.lines_of(folder))
-    database = Database(settings.storing.database, settings.storing.database_timeout)
-    is_there = database.path is None or database.path.exists()
-    if is_there and not problems:
-        with open_store(settings) as store:
-            problems += [problem for line in lines if (problem := _against_chain(store, line))]
-    if as_json:
-        document = {"whole": not problems, "problems": problems, "lines": len(lines), "by_the_chains": is_there}
-        print_json(document)
-    else:
-        for problem in problems:
-            click.echo(problem)
-        beside = "" if is_there else "; there is no database to compare its audit lines with"
-        click.echo(f"{folder}: " + ("not what was exported" if problems else f"whole{beside}"))
-    if problems:
-        raise SystemExit(DATA_ERROR)
-
-
-def _against_chain(store: Store, line: AuditLine) -> str:
-    """Return how a line of a bag differs from the chain; "" where it does not."""
-    place = f"{bag_check.LINES}: record {line.record} of chain {line.chain}"
-    try:
-        kept = store.writer.read(partial(chains.line_at, chain=line.chain, number=line.record))
-    except zlib.error:
-        return f"{place} cannot be read in the database"
-    if kept is None:
-        return f"{place} is not in the database (any more)"
-    return "" if (kept.line, kept.after) == (line.line, line.after) else f"{place} is another one in the database"
