@@ -12,7 +12,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from gatekeeper.address import normalise
+from gatekeeper.address import is_valid, normalise
 from gatekeeper.archive.query import Phrase, Query, QueryError, read_query, subject_query
 from gatekeeper.archive.words import subject_words, words_of
 from gatekeeper.audit.compliance import value_of
@@ -123,6 +123,9 @@ def read(store: Store, wanted: SearchWanted) -> _Read:
         raise LedgerError(f"{', '.join(sorted(unknown))}: expected some of {', '.join(PLACES)}")
     if wanted.state and wanted.state not in _STATES:
         raise LedgerError(f"state {wanted.state!r}: expected one of {', '.join(_STATES)}")
+    for name in ("sender", "recipient", "person"):
+        if (address := getattr(wanted, name)) and not is_valid(address):
+            raise LedgerError(f"{name} {address!r}: expected an address")
     try:
         query = read_query(wanted.query) if wanted.query else None
         subject = subject_query(wanted.subject, subject_words) if wanted.subject else ()

@@ -170,6 +170,9 @@ async def test_an_answer_says_what_its_narrowing_leaves_out(scene):
     )
     with pytest.raises(LedgerError, match=r"state 'bogus': expected one of .*denied, "):
         search(scene, state="bogus")
+    for name in ("sender", "recipient", "person"):
+        with pytest.raises(LedgerError, match=f"{name} 'jo': expected an address"):
+            search(scene, **{name: "jo"})
 
 
 async def test_recorded_decisions_about_ordinary_mail_are_found_by_their_sender(scene):
