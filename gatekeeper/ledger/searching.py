@@ -40,6 +40,7 @@ _FOREVER = float(1 << 40)
 NOT_HERE = (
     "ordinary mail is not archived here: of it there are keyed hashes, neither texts nor addresses",
     "of mass mail that passed without a stop there are the facts, and its text only where the rules keep it",
+    "texts that were to be kept and could not be: the timeline of their mailing says so (content not kept)",
     "attachments are found by their names, not by their texts",
     "of a message subject, people, texts and names of files are searched: no other fields, nor where links lead",
 )

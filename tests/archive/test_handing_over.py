@@ -17,13 +17,15 @@ from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select
 
 from gatekeeper.api.bag import write
 from gatekeeper.api.bag.write import BagWanted, write_bag
 from gatekeeper.archive import bag_check
 from gatekeeper.cli import main
 from gatekeeper.ledger.searching import SearchWanted
-from gatekeeper.store import Database, Store, audit_chain
+from gatekeeper.store import Database, Store, audit_chain, passed
+from gatekeeper.store.db.schema import mailings
 from gatekeeper.store.rulesets import StoredRuleset, put_in_force
 from tests.archive.scene import AUDITOR, FILE, RECORDS, RecordsScene, killed_at
 from tests.store.databases import lay_out
@@ -376,6 +378,19 @@ def test_only_a_records_officer_exports_and_every_step_is_an_act(folder, bag):
         run(folder, "receipt", "E-99", "--by", RECORDS, "--to", "x", "--at", "2026-12-01", check=False).exit_code == 66
     )
     assert run(folder, "verify").exit_code == 0
+
+
+async def test_messages_that_were_to_be_kept_and_were_lost_are_exceptions(store, tmp_path):
+    scene = RecordsScene(store, tmp_path)
+    await scene.a_day()
+    with store.database.engine.connect() as connection:
+        keys = dict(map(tuple, connection.execute(select(mailings.c.number, mailings.c.id))))
+    store.call(partial(passed.note_lost, lost=[(keys[2], 3, "the disk is full")], now=scene.now))
+    how = BagWanted(scene.open_case(), SearchWanted("works"), RECORDS)
+    write_bag(scene.service, tmp_path / "bag", how, lambda length: nullcontext(lambda steps: None))
+    rows = list(csv.DictReader((tmp_path / "bag" / "data" / "exceptions.csv").open(encoding="utf-8", newline="")))
+    lost = {"mailing": "M-2", "batch": "", "sha256": "", "part": "message"}
+    assert rows == [lost | {"why": "content not kept: 3 messages: the disk is full"}]
 
 
 async def test_the_scope_says_on_a_line_each_how_it_was_narrowed(store, tmp_path):

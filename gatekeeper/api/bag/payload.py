@@ -29,6 +29,7 @@ from gatekeeper.ledger.service import LedgerService
 from gatekeeper.lib.moments import moment_of, utc_text
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.store.batch_views import StoredBatch
+from gatekeeper.store.passed import NOT_KEPT
 
 _COLUMNS = (
     *("control_number", "mailing", "batch", "date", "from", "subject", "recipients", "users", "state", "tag", "file"),
@@ -72,6 +73,7 @@ class Payload:
     _index: Spool = field(default_factory=Spool)
     _objects: Spool = field(default_factory=Spool)
     _events: Spool = field(default_factory=Spool)
+    _lost: Spool = field(default_factory=Spool)
 
     @property
     def steps(self) -> int:
@@ -107,6 +109,9 @@ class Payload:
             }
             self._json(f"{folder}/{thing}.envelope.json", envelope)
             self._note(copy, batch, written, self.prefix and f"{self.prefix}-{numbers[thing]:06}")
+        for event in copy.case.events:
+            if event.act == NOT_KEPT:
+                self._lost.add((copy.case.mailing.id, None, None, "message", f"{NOT_KEPT}: {event.text}"))
         if self.mbox and copy.batches:
             self.bag.add(f"{folder}/{copy.case.mailing.id}.mbox", partial(self._mbox, copy))
 
@@ -182,12 +187,13 @@ class Payload:
         return (PremisEvent(kind, at, detail, agent, (path,)) for kind, at, detail, agent, path in self._events)
 
     def _exceptions(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the parts of messages that no search finds, some messages at a time."""
+        """Yield the parts of messages that no search finds, some messages at a time; then messages that were lost."""
         rows = iter(self._index)
         while some := list(islice(rows, _AT_ONCE)):
             parts = self.service.unsearched_of({bytes.fromhex(row[-1]) for row in some})
             for row in some:
                 yield from ((row[1], row[2], row[-1], part, why) for part, why in parts.get(row[-1], ()))
+        yield from map(tuple, self._lost)
 
     def _json(self, path: str, document: Any) -> None:
         self.bag.add(path, partial(_whole, json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"))

@@ -24,7 +24,7 @@ What is in it
   data/requests, permits, suspensions   what people asked for and decided about them
   data/rules/            the rules that decided, named by their SHA-256
   data/audit/lines.jsonl what was recorded of these decisions and acts, a line each
-  data/exceptions.csv    parts of messages that no search can read, and why
+  data/exceptions.csv    parts of messages that no search can read, messages that were not kept, and why
   data/premis.xml        events of these files as PREMIS 3 has them
   scope.txt              what was asked for, and what is not here and why
   custody.csv            who searched, read and exported; go on with it in a copy outside of this folder
