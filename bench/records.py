@@ -67,7 +67,7 @@ def fill_texts(connection: Connection, mailings: int, now: float) -> None:
         digest = sha256(str(number).encode()).digest()
         at = now - _YEAR * (mailings - number) / mailings
         contents.append({"digest": digest, "size": 1, "complete": True, "stored_at": at})
-        kept.append(_batch(_FIRST + number, number, digest, now))
+        kept.append(batch_row(_FIRST + number, number, digest, now))
         made.append(Made(CONTENT, None, digest, (*subject_words("notice"), *text)))
         if len(made) == 2_000 or number == mailings:
             connection.execute(insert(schema.bodies), contents)
@@ -76,7 +76,8 @@ def fill_texts(connection: Connection, mailings: int, now: float) -> None:
             made, contents, kept = [], [], []
 
 
-def _batch(id: int, mailing: int, digest: bytes, now: float) -> dict[str, object]:
+def batch_row(id: int, mailing: int, digest: bytes, now: float) -> dict[str, object]:
+    """Return a row of `batches`."""
     return {
         "id": id,
         "mailing_id": mailing,
@@ -112,7 +113,7 @@ def keep_messages(connection: Connection, now: float) -> None:
             insert(schema.bodies), {"digest": digest, "size": len(body), "complete": True, "stored_at": now}
         )
         connection.execute(insert(schema.body_chunks), {"digest": digest, "position": 0, "data": body})
-        connection.execute(insert(schema.batches), _batch(2 * _FIRST + number, mailing, digest, now))
+        connection.execute(insert(schema.batches), batch_row(2 * _FIRST + number, mailing, digest, now))
 
 
 def search_times(service: LedgerService, case: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,11 +37,35 @@ FINDS: Mapping[str, Callable[..., list[Found]]] = {  # class -> what finds what 
     CERTIFICATES: partial(due_lists.matters, kinds=(CERTIFICATE,)),
 }
 _SECONDS = 5.0
-_PAUSE_SECONDS = 0.05  # between two slices, for mail
-_SLICE = 25  # items of a slice
+_SLICE = 25  # items of a slice at most
+_HOLD_SECONDS = 0.005  # that a slice may keep the writer, for which mail waits
+_SHARE = 0.03  # of the time in which a slice is at work: what mail may lose by it
+_LEAST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 1.0
 _PART = 500  # items of a part of a list
 _LISTING_SECONDS = 3_600.0  # that a list may take to be made
 _DAY_SECONDS = 86_400.0  # between two lists that need no signature, of one class
+
+
+@dataclass(slots=True)
+class Pace:
+    """How much a slice has, and how long mail has the writer for itself after it: by how long slices took."""
+
+    share: float = _SHARE
+    limit: int = field(default_factory=lambda: min(_SLICE, 5))  # items of the next slice
+    pause: float = _LEAST_PAUSE_SECONDS
+
+    def taken(self, connection: Connection, work: Callable[..., int]) -> int:
+        """Do a slice of work in the writer's turn; return how much it did."""
+        began = time.perf_counter()
+        done = work(connection, limit=self.limit)
+        self.note(time.perf_counter() - began)
+        return done
+
+    def note(self, seconds: float) -> None:
+        """Take the next slice smaller where this one kept the writer too long, else larger."""
+        wanted = self.limit // 2 if seconds > _HOLD_SECONDS else self.limit + 1
+        self.limit = max(1, min(_SLICE, wanted))
+        self.pause = min(max(_LEAST_PAUSE_SECONDS, seconds / self.share), _LONGEST_PAUSE_SECONDS)
 
 
 @dataclass(slots=True)
@@ -50,6 +75,7 @@ class Disposing:
     ruleset: Callable[[], Ruleset]
     store: Store
     clock: Callable[[], float]
+    share: float = _SHARE  # of the time, that it may keep the writer
     _periodic: PeriodicTask = field(init=False, repr=False)
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "disposal"), repr=False)
 
@@ -111,9 +137,10 @@ class Disposing:
     # -- what is signed ------------------------------------------------------------------------------------------
 
     async def _destroy(self, disposal: DisposalView) -> None:
-        while await self.store.run(self._slice(disposal)):
+        pace = Pace(self.share)
+        while await self.store.run(partial(pace.taken, work=self._slice(disposal))):
             step("disposal-slice")
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(pace.pause)
         await self._clear_words()
         if not await asyncio.to_thread(self.store.database.clear):
             return  # somebody reads or writes at this moment: at the next look
@@ -128,13 +155,14 @@ class Disposing:
 
     async def _clear_words(self) -> None:
         """Clear the index of words of those that were removed, a step at a time."""
-        begins = True
-        while await self.store.run(partial(texts.clear_step, begins=begins)):
+        pace, begins = Pace(self.share), True
+        clear = lambda connection, limit: texts.clear_step(connection, begins=begins)  # noqa: E731
+        while await self.store.run(partial(pace.taken, work=clear)):
             begins = False
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(pace.pause)
 
-    def _slice(self, disposal: DisposalView) -> Callable[[Connection], int]:
-        return partial(destroy_slice, number=disposal.number, now=self.clock(), limit=_SLICE)
+    def _slice(self, disposal: DisposalView) -> Callable[..., int]:
+        return partial(destroy_slice, number=disposal.number, now=self.clock())
 
     def _certificate(self, connection: Connection, number: int, now: float) -> dict[str, Any]:
         disposal = disposals.find_disposal(connection, number)

@@ -78,13 +78,10 @@ def _destroy_contents(connection: Connection, disposal: DisposalView, items: Col
         listed.setdefault(item.key, set()).add(item.digest)
     over = connection.execute(select(mailings.c.id).where(mailings.c.id.in_(listed), is_over())).scalars()
     held = _why(kept(connection, listed), listed, set(over))
-    for key, digests in listed.items():
-        mine = _items(disposal, CONTENT, key)
-        if key in held:
-            left_out = mine.where(disposal_items.c.state == LISTED)
-            connection.execute(left_out.values(state=KEPT, why=held[key]))
-        else:
-            _destroy_content(connection, disposal, key, digests, now)
+    for key, why in held.items():
+        _note_became(connection, disposal, {key: listed.pop(key)}, KEPT, why)
+    if listed:
+        _destroy_free(connection, disposal, listed, now)
 
 
 def _why(held: Mapping[int, tuple[str, ...]], keys: Collection[int], over: set[int]) -> dict[int, str]:
@@ -93,30 +90,50 @@ def _why(held: Mapping[int, tuple[str, ...]], keys: Collection[int], over: set[i
     return names | {key: OPEN_AGAIN for key in keys if key not in held and key not in over}
 
 
-def _destroy_content(connection: Connection, disposal: DisposalView, key: int, digests: set[bytes], now: float) -> None:
-    """Destroy listed messages of a mailing; those that came since the list was made stay.
+def _destroy_free(connection: Connection, disposal: DisposalView, listed: Mapping[int, set[bytes]], now: float) -> None:
+    """Destroy listed messages of mailings that nothing keeps; those that came since the list was made stay.
 
     Of two lists that were made at once, the second finds what the first has destroyed gone already.
     """
-    own = select(batches.c.body).where(batches.c.mailing_id == key, batches.c.body.in_(digests))
-    there = {bytes(body) for body in connection.execute(own).scalars()}
-    mine = _items(disposal, CONTENT, key)
-    _note_became(connection, mine, digests - there, KEPT, GONE_ALREADY)
-    if not there:
+    own = select(batches.c.mailing_id, batches.c.body).where(batches.c.mailing_id.in_(listed), batches.c.body != b"")
+    there: dict[int, set[bytes]] = {key: set() for key in listed}
+    for key, body in connection.execute(own):
+        there[key].add(bytes(body))
+    gone = {key: digests - there[key] for key, digests in listed.items()}
+    _note_became(connection, disposal, gone, KEPT, GONE_ALREADY)
+    going = {key: digests & there[key] for key, digests in listed.items() if digests & there[key]}
+    if not going:
         return
-    began = connection.execute(select(mailings.c.destroyed).where(mailings.c.id == key)).scalar() == disposal.number
-    left = removal.destroy_content(connection, key, there, disposal.number, now)
-    _note_became(connection, mine, left, ELSEWHERE)
-    _note_became(connection, mine, there - left, DESTROYED)
-    if not began:  # a large mailing is destroyed in several slices
+    begun = select(mailings.c.id).where(mailings.c.id.in_(going), mailings.c.destroyed == disposal.number)
+    began = set(connection.execute(begun).scalars())  # a large mailing is destroyed in several slices
+    left = removal.destroy_contents(connection, going, disposal.number, now)
+    _note_became(connection, disposal, {key: digests & left for key, digests in going.items()}, ELSEWHERE)
+    _note_became(connection, disposal, {key: digests - left for key, digests in going.items()}, DESTROYED)
+    for key in going.keys() - began:
         record(connection, Event(now, CONTENT_DESTROYED, mailing_id=key, text=disposal.id))
 
 
 def _note_became(
-    connection: Connection, items: Update, digests: Collection[bytes], state: str, why: str | None = None
+    connection: Connection,
+    disposal: DisposalView,
+    listed: Mapping[int, Collection[bytes]],
+    state: str,
+    why: str | None = None,
 ) -> None:
-    if digests:
-        connection.execute(items.where(disposal_items.c.body.in_(digests)).values(state=state, why=why))
+    """Note what became of listed messages of mailings."""
+    for digests, keys in _alike(listed).items():
+        own = (disposal_items.c.kind == CONTENT, disposal_items.c.mailing_id.in_(keys))
+        chosen = update(disposal_items).where(*_mine(disposal), *own, disposal_items.c.state == LISTED)
+        connection.execute(chosen.where(disposal_items.c.body.in_(digests)).values(state=state, why=why))
+
+
+def _alike(listed: Mapping[int, Collection[bytes]]) -> dict[frozenset[bytes], list[int]]:
+    """Return mailings by the messages that are listed of them; as one, where none shares a message with another."""
+    some = {key: frozenset(digests) for key, digests in listed.items() if digests}
+    together = frozenset[bytes]().union(*some.values())
+    if len(together) == sum(map(len, some.values())):
+        return {together: list(some)} if some else {}
+    return {digests: [key for key, own in some.items() if own == digests] for digests in some.values()}
 
 
 # -- matters of the ledger, and certificates -------------------------------------------------------------------------

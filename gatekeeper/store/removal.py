@@ -112,25 +112,28 @@ def _empty_messages(connection: Connection, key: int, also: dict[str, Any]) -> s
     return digests
 
 
-def destroy_content(
-    connection: Connection, key: int, digests: Collection[bytes], disposal: int, now: float
+def destroy_contents(
+    connection: Connection, listed: Mapping[int, Collection[bytes]], disposal: int, now: float
 ) -> set[bytes]:
-    """Destroy messages of a mailing by the schedule; return the digests of those that stay because others need them.
+    """Destroy messages of mailings by the schedule; return the digests of those that stay because others need them.
 
-    The line of the mailing stays, and says by which disposal. Raises Preserved where something keeps it.
+    The line of each mailing stays, and says by which disposal. Raises Preserved where something keeps one of them.
 
-    Args: `digests` of the messages; `disposal` is the number of the list.
+    Args: `listed` are the digests of the messages by mailing; `disposal` is the number of the list.
     """
-    if not free(connection, [key]):
-        raise Preserved(f"mailing {key} is preserved")
-    own = (batches.c.mailing_id == key, batches.c.body.in_(digests))
-    ids = list(connection.execute(select(batches.c.id).where(*own)).scalars())
+    if len(free(connection, listed)) < len(listed):
+        raise Preserved(f"one of the mailings {sorted(listed)} is preserved")
+    digests = set().union(*listed.values())
+    own = select(batches.c.id, batches.c.mailing_id, batches.c.body).where(batches.c.mailing_id.in_(listed))
+    rows = connection.execute(own.where(batches.c.body.in_(digests)))
+    ids = [id for id, key, body in rows if bytes(body) in listed[key]]
     for start in range(0, len(ids), _AT_ONCE):
         part = ids[start : start + _AT_ONCE]
         connection.execute(delete(batch_recipients).where(batch_recipients.c.batch_id.in_(part)))
         connection.execute(update(batches).where(batches.c.id.in_(part)).values(**_BLANK))
-    connection.execute(update(jobs).where(jobs.c.mailing_id == key).values(recipient=None, content=None, error=None))
-    connection.execute(update(mailings).where(mailings.c.id == key).values(destroyed=disposal))
+    nothing = {"recipient": None, "content": None, "error": None}
+    connection.execute(update(jobs).where(jobs.c.mailing_id.in_(listed)).values(**nothing))
+    connection.execute(update(mailings).where(mailings.c.id.in_(listed)).values(destroyed=disposal))
     while remove_bodies(connection, now, digests):
         pass
     there = select(bodies.c.digest).where(bodies.c.digest.in_(digests))

@@ -74,7 +74,7 @@ def settle(scene):
 
 
 def duty(scene, store=None):
-    return Disposing(lambda: scene.active_policy.current.ruleset, store or scene.store, scene.clock)
+    return Disposing(lambda: scene.active_policy.current.ruleset, store or scene.store, scene.clock, share=1.0)
 
 
 def propose(scene, by=RECORDS):
@@ -298,7 +298,7 @@ async def test_what_is_preserved_is_not_listed_and_what_was_preserved_since_fall
     ]
     assert len(rows(scene, bodies)) == 2 and verified(scene)[0] == []
     with pytest.raises(removal.Preserved):
-        scene.store.call(partial(removal.destroy_content, key=1, digests=[], disposal=1, now=scene.now))
+        scene.store.call(partial(removal.destroy_contents, listed={1: []}, disposal=1, now=scene.now))
 
 
 async def test_only_who_may_see_holds_reads_which_one_keeps_something(store, tmp_path):
@@ -414,6 +414,18 @@ async def test_mass_mail_that_passed_goes_without_a_signature_once_a_day(scene):
     assert rows(scene, bodies) == [] and verified(scene)[0] == []
     await duty(scene).attend()
     assert len(scene.service.disposals(AUDITOR)) == 1
+
+
+def test_a_slice_is_as_large_as_mail_does_not_feel_and_pauses_by_how_long_it_took():
+    pace = disposing.Pace()
+    for _ in range(100):
+        pace.note(0.001)
+    assert (pace.limit, pace.pause) == (25, pytest.approx(1 / 30))
+    for _ in range(3):
+        pace.note(0.030)
+    assert (pace.limit, pace.pause) == (3, 1.0), "the writer is at work for 3 % of the time"
+    pace.note(60.0)
+    assert pace.limit == 1
 
 
 # -- kills ---------------------------------------------------------------------------------------------------------

@@ -346,9 +346,9 @@ async def test_of_a_mailing_whose_content_was_destroyed_the_page_says_so(scene, 
     """Clause C7: the line of the mailing stays."""
     await hold(scene)
     scene.service.deny(1, CIO, "no")
-    destroy = partial(removal.destroy_content, key=1, disposal=3, now=scene.now + 100)
+    destroy = partial(removal.destroy_contents, disposal=3, now=scene.now + 100)
     (body,) = {batch.body for batch in scene.service.show(1).batches}
-    scene.store.call(partial(destroy, digests={body}))
+    scene.store.call(partial(destroy, listed={1: {body}}))
     page = browser(desk, CIO).get("/mailings/M-1")
     assert page.status_code == 200 and "destroyed by the schedule of records (D-3)" in page.text
     assert "<iframe" not in page.text and "Open enrolment" in page.text
