@@ -46,6 +46,7 @@ from gatekeeper.store.matters_due import COLUMNS
 from gatekeeper.store.texts import CONTENT, FILLED, MARK
 from gatekeeper.store.texts import KINDS as TEXTS
 from gatekeeper.store.versions import IN_PART, version_of
+from tests.peers import wait_for
 from tests.peers.gate import RULES, Gate
 
 LONGEST_ID = "a" * 64  # that rules.yaml takes for an agency
@@ -198,6 +199,8 @@ async def test_a_process_says_that_it_runs(store, tmp_path):
 
 def test_what_the_gate_observes_is_what_its_command_says(database_url, tmp_path):
     with Gate(f"maildir:{tmp_path}/out", flags=["--mode", "observe"], database=database_url) as gate:
+        # a gate takes mail in before it has said that it runs
+        wait_for(lambda: gate.ask("mode")["processes"], gate.log)
         said = gate.ask("mode")
         assert said["mode"] == "observe" and len(said["processes"]) == 1
         assert "waiting for the database" not in gate.log()
