@@ -141,6 +141,7 @@ def test_a_log_removed_under_a_running_gate_is_seen_saved_and_waits_for_a_person
     """Mail answered 250 is there after a kill; nothing more is taken until somebody starts the gate again."""
     before, after = message("held before"), message("after")
     with Downstream() as downstream, Gate(downstream.address, flags=[*QUICKLY, "--workers", workers]) as gate:
+        wait_for(lambda: workers == "1" or gate.log().count(" is ready: ") == 3, gate.log)
         mailing = held_as(send(gate, people(2400), before))
         (gate.home / "gate.db-wal").unlink()
         wait_for(lambda: "gate.db-wal was removed" in gate.page("/readyz")[1], gate.log, 1.5)
