@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.message import read_facts
+from gatekeeper.message.shown_text import shown_text
 from tests.message.dressings import HIDDEN, HTML, PLACES, SPACES, WORDS, noise
 from tests.message.samples import HEAD, message, mixed
 
@@ -170,3 +171,22 @@ def test_a_reply_in_both_forms_has_the_keys_of_its_own_words():
 def test_a_message_forwarded_as_a_file_with_words_of_its_own_has_these():
     inside = ("--b", "Content-Type: message/rfc822", "", "From: a@b.example", "", TEXT, "--b--")
     assert keys_of(mixed("--b", PLAIN, "", OWN, *inside)) == keys_of(plain(OWN))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<dl><dt hidden>secret<dd>shown</dl>",
+        "<dl><dd hidden>secret<dt>shown</dl>",
+        "<dl><dd hidden>secret<dl><dd>more</dl><dd>shown</dl>",
+        "<ul><li hidden>secret<ul><li>more</ul><li>shown</ul>",
+        "<table><tr hidden><td>secret<tr><td>shown</table>",
+        "<table><tr><td hidden>secret<th>shown</table>",
+        "<table><tr><th hidden>secret<td>shown</table>",
+        "<select><option hidden>secret<option>shown</select>",
+        "<select><option hidden>secret</select><select><option>shown</select>",
+    ],
+)
+def test_what_is_hidden_ends_where_html_says_though_nothing_closes_it(page):
+    """HTML 13.1.2.4: the end tags that may be left out."""
+    assert shown_text(page, 100).split() == ["shown"]

@@ -86,6 +86,7 @@ HEADER_DEFECTS = [
     ([FROM, "Content-Type: nonsense"], "malformed-content-type"),
     ([FROM, 'Content-Type: text/plain; charset="utf-8'], "malformed-parameter"),
     ([FROM, "Content-Type: text/plain; charset=utf-8; charset=utf-7"], "clashing-parameters"),
+    ([FROM, "Content-Disposition: inline; filename*0=a.txt; filename*0=b.exe"], "clashing-parameters"),
     ([FROM, "Content-Type: text/plain; charset=x-klingon"], "unknown-charset"),
     ([FROM, "Content-Transfer-Encoding: rot13"], "unknown-encoding"),
     ([FROM, "Content-Type: message/partial; id=a; number=1"], "partial-message"),
