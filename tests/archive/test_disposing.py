@@ -217,6 +217,10 @@ async def test_nobody_signs_what_they_have_proposed_and_only_who_may(scene):
         with pytest.raises(NotAllowed, match="may not propose a disposal; who may"):
             propose(scene, by=by)
     propose(scene)
+    for look in (scene.service.disposals, partial(scene.service.show_disposal, 1)):
+        with pytest.raises(NotAllowed):
+            look(HEAD)
+        assert look(AUDITOR)
     with pytest.raises(NotAllowed, match=f"D-1: {RECORDS} may not sign it; who may: {AUDITOR}"):
         sign(scene, by=RECORDS)
     with pytest.raises(LedgerError, match=r"D-1: its list is [0-9a-f]{64}, and not the one that was looked at"):

@@ -83,6 +83,19 @@ async def test_people_and_facts_narrow_a_search(scene):
     assert {hit.id for hit in search(scene, agency="DOA", places=("ledger",)).hits} >= {"M-1", "M-2", "M-3", "R-1"}
 
 
+async def test_a_suspension_is_found_by_whom_it_is_about(scene):
+    until = date(2026, 12, 31)
+    for kind, name in (("sender", SENDER), ("sender", "jo@doa.example.gov"), ("agency", "DPHHS")):
+        scene.service.suspend(kind, name, CIO, "Chain letters", until)
+
+    def found(**narrowed):
+        hits = search(scene, places=("ledger",), **narrowed).hits
+        return sorted(hit.id for hit in hits if hit.kind == "suspension")
+
+    assert found(sender=SENDER) == found(person=SENDER) == ["S-1"] and found(agency="DPHHS") == ["S-3"]
+    assert found(person=CIO) == ["S-1", "S-2", "S-3"] and found(recipient=SENDER) == []
+
+
 async def test_a_recipient_is_found_in_what_is_kept_and_by_hash_in_what_passed(scene):
     """Clause D2: "reached, by its hash; no list is kept"."""
     (address, *_) = people(1)
@@ -242,7 +255,7 @@ async def test_what_several_read_at_once_is_found_once(scene, store):
 
 async def test_decisions_are_searched_where_that_is_asked_for(scene):
     found = search(scene, "enrolment", places=("decisions",))
-    assert [(hit.id, hit.state) for hit in found.hits] == [("M-1", "hold")]
+    assert [(hit.id, hit.kind, hit.state) for hit in found.hits] == [("M-1", "decision", "hold")]
     assert search(scene, rule="approval", places=("decisions",)).counts == {"decisions": 2}
 
 

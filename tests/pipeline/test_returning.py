@@ -153,6 +153,21 @@ async def test_who_has_the_mail_cannot_send_it_by_its_token_again(world):
     assert (await world.take_in(other))[0] == "250 2.0.0 passed on"
 
 
+async def test_each_turn_is_logged_under_the_id_of_its_transaction(world, monkeypatch):
+    one, *_ = await world.release("smtp", CONTENT)
+    lines, runs = [], []
+    monkeypatch.setattr(
+        "gatekeeper.pipeline.pipeline.event", lambda subject, fields, *_: lines.append((subject, fields["id"]))
+    )
+    world.pipeline.report = runs.append
+    for _ in range(2):
+        await world.take_in(one)
+    first, second = runs
+    back = "our own mail came back"
+    assert lines == [(back, first.id), (back, second.id), ("a token came again", second.id)]
+    assert first.outcome.repeated and first.outcome.mailing == "M-1" and not second.came_back
+
+
 async def test_two_copies_at_once_are_one(world):
     one, *_ = await world.release("smtp", CONTENT)
     answers = [answer for answer, _ in await asyncio.gather(*(world.take_in(one) for _ in range(5)))]
