@@ -134,7 +134,10 @@ def serve(settings: Settings, store: Store) -> None:
     assert place is not None  # else it had no address
     desk.service()
     log.info("console: %s", desk.url)
-    _Server(_config(desk, place), desk).run()
+    try:
+        _Server(_config(desk, place), desk).run()
+    except OSError as error:
+        raise OSError(error.errno, f"--console {place}: {error.strerror or error}") from error
 
 
 def _desk(settings: Settings, store: Store) -> Desk:

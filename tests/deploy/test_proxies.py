@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
@@ -20,7 +21,8 @@ def test_proxies_lead_to_the_console_and_hold_nothing_back():
 
 
 def test_the_compose_file_serves_pages_by_a_proxy_that_reaches_the_socket():
-    services = yaml.safe_load((DEPLOY / "container" / "compose.yaml").read_text())["services"]
+    compose = yaml.safe_load((DEPLOY / "container" / "compose.yaml").read_text())
+    services = compose["services"]
     socket = services["console"]["environment"]["GATEKEEPER_CONSOLE"].removeprefix("unix:")
     assert f"reverse_proxy unix/{socket}" in (DEPLOY / "container" / "Caddyfile").read_text()
     assert (
@@ -28,3 +30,5 @@ def test_the_compose_file_serves_pages_by_a_proxy_that_reaches_the_socket():
         and "console:/run/console" in services["console"]["volumes"]
     )
     assert services["gate-1"]["environment"]["GATEKEEPER_CONSOLE"] == "off"
+    user = re.search(r"^USER (\d+):\d+$", (DEPLOY / "container" / "Dockerfile").read_text(), re.MULTILINE)
+    assert user and f"uid={user[1]}," in compose["volumes"]["console"]["driver_opts"]["o"], "else it is root's"

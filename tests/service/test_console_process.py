@@ -7,9 +7,11 @@ import os
 import re
 import signal
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 
+from gatekeeper.service import console as console_service
 from gatekeeper.service import console_process
 from gatekeeper.service.console_process import ConsoleProcess
 from gatekeeper.settings import SettingsError, read_settings
@@ -145,3 +147,20 @@ def test_where_its_share_cannot_be_limited_it_serves_all_the_same(monkeypatch, c
     monkeypatch.setattr(console.os, "nice", forbidden)
     console._give_way(0)
     assert "cannot be limited here" in caplog.text
+
+
+def test_an_address_that_cannot_be_had_is_named_with_its_setting(monkeypatch, tmp_path):
+    settings = read_settings({"console": f"unix:{tmp_path}/missing/console.sock"}, {})
+
+    class Refused:
+        def __init__(self, *_):
+            pass
+
+        def run(self):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(console_service, "_desk", lambda *_: SimpleNamespace(service=lambda: None, url=""))
+    monkeypatch.setattr(console_service, "_config", lambda *_: None)
+    monkeypatch.setattr(console_service, "_Server", Refused)
+    with pytest.raises(OSError, match=r"--console unix:.*/missing/console.sock: Permission denied"):
+        console_service.serve(settings, None)
