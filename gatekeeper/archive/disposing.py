@@ -37,7 +37,7 @@ FINDS: Mapping[str, Callable[..., list[Found]]] = {  # class -> what finds what 
     CERTIFICATES: partial(due_lists.matters, kinds=(CERTIFICATE,)),
 }
 _SECONDS = 5.0
-_SLICE = 25  # items of a slice at most
+_SLICE, _LEAST_SLICE = 25, 5  # items of a slice at most, and at least: fewer take nearly as long
 _HOLD_SECONDS = 0.005  # that a slice may keep the writer, for which mail waits
 _SHARE = 0.03  # of the time in which a slice is at work: what mail may lose by it
 _LEAST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 1.0
@@ -51,7 +51,7 @@ class Pace:
     """How much a slice has, and how long mail has the writer for itself after it: by how long slices took."""
 
     share: float = _SHARE
-    limit: int = field(default_factory=lambda: min(_SLICE, 5))  # items of the next slice
+    limit: int = field(default_factory=lambda: min(_SLICE, _LEAST_SLICE))  # items of the next slice
     pause: float = _LEAST_PAUSE_SECONDS
 
     def taken(self, connection: Connection, work: Callable[..., int]) -> int:
@@ -64,7 +64,7 @@ class Pace:
     def note(self, seconds: float) -> None:
         """Take the next slice smaller where this one kept the writer too long, else larger."""
         wanted = self.limit // 2 if seconds > _HOLD_SECONDS else self.limit + 1
-        self.limit = max(1, min(_SLICE, wanted))
+        self.limit = min(_SLICE, max(_LEAST_SLICE, wanted))
         self.pause = min(max(_LEAST_PAUSE_SECONDS, seconds / self.share), _LONGEST_PAUSE_SECONDS)
 
 
