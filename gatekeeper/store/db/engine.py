@@ -259,6 +259,12 @@ def _make_engine(url: URL, timeout: float, connections: int) -> Engine:
     @event.listens_for(engine, "connect")
     def keep_prepared(connection: Any, _: Any) -> None:
         connection.prepared_max = _STATEMENTS
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise StoreSetupError(
+                f"--database: the encoding of {url.database} is {encoding}: expected UTF8, as by "
+                "createdb --encoding=UTF8 --template=template0"
+            )
 
     return engine
 
@@ -283,6 +289,7 @@ def _postgres_arguments(timeout: float) -> dict[str, Any]:
     return {
         "connect_timeout": seconds,
         "application_name": "gatekeeper",
+        "client_encoding": "utf8",  # else text of a database in SQL_ASCII comes as octets
         "options": " ".join(f"-c {name}={value}" for name, value in of_session.items()),
         "tcp_user_timeout": milliseconds * 2,
         "keepalives_idle": seconds,
