@@ -68,3 +68,11 @@ async def test_kept_mail_and_offers(hop_to, tmp_path):
     these = await hop.next_hop.deliver("news@example.gov", (), people("a"), CONTENT)
     assert [each.result for each in these] == [Result.DELIVERED]
     assert "8BITMIME" in await hop.next_hop.extensions()
+
+
+async def test_who_has_left_is_told_no_more(hop_to, tmp_path):
+    transaction, answers = hop_to(f"maildir:{tmp_path}").next_hop.begin("news@example.gov", (), None), []
+    transaction.ask(people("a"), answers.append)
+    await transaction.abandon()
+    await asyncio.sleep(0.01)
+    assert answers == []

@@ -30,6 +30,7 @@ def test_the_first_is_written_and_both_are_known(file):
         assert mark.is_in(f"Subject: x\r\nx-gate-mark: {known}\r\n\r\nhello\r\n".encode())
     for other in (f"X-Gate-Mark: {THIRD}\r\n\r\n", f"X-Other: {FIRST}\r\n\r\n", f"\r\n\r\nX-Gate-Mark: {FIRST}\r\n"):
         assert not mark.is_in(f"Subject: x\r\n{other}".encode())
+    assert not mark.is_in(f"\r\n\r\nX-Gate-Mark: {FIRST}\r\n\r\n".encode()), "a text behind no header at all"
 
 
 def test_a_file_that_is_being_written_leaves_the_secret_before(file, caplog):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from gatekeeper.ledger.cases import CaseWanted, find_open
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.lifecycle import CaseState
-from gatekeeper.store import audit_rows
+from gatekeeper.store import audit_rows, preserved
+from gatekeeper.store.db.schema import case_items
 from tests.ledger.scene import CIO, HEAD, RULES, Scene
 
 RECORDS, AUDITOR = "records@example.gov", "auditor@example.gov"
@@ -107,3 +108,26 @@ def test_a_case_that_no_act_gave_is_found(scene):
     row = "INSERT INTO cases (number, state, kind, title, outside, opened_by, opened_at) VALUES"
     problems = changed(scene, f"{row} (1, 'open', 'audit', 'x', '', '{RECORDS}', 1)")
     assert problems == ["C-1: no act gave it"]
+
+
+async def test_what_is_preserved_has_another_name_whenever_it_is_another(scene):
+    """By it the nightly duty knows that blocks it has looked at may be free, or may no longer be."""
+
+    def now():
+        return scene.store.call(preserved.state)
+
+    def add(mailing):
+        row = {"case_id": 1, "mailing_id": mailing, "by": RECORDS, "at": scene.now}
+        scene.store.call(lambda connection: connection.execute(insert(case_items).values(**row)))
+
+    await scene.send()
+    await scene.send(subject="Picnic", text=b"Bring sandwiches\n")
+    nothing = now()
+    scene.service.open_case(SMITH, RECORDS)
+    assert now() == nothing
+    add(1)
+    one = now()
+    add(2)
+    assert len({nothing, one, now()}) == 3
+    scene.service.close_case(1, RECORDS)
+    assert now() == nothing
