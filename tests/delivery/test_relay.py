@@ -160,6 +160,16 @@ async def test_without_pipelining_one_command_at_a_time(hop_to):
         assert sink.waiting == 1
 
 
+async def test_without_pipelining_a_connection_that_was_kept_gets_one_command_at_a_time_too(hop_to):
+    async with Sink(offers=BARE) as sink:
+        hop = hop_to(sink)
+        for number in (1, 3):
+            for _ in range(2):
+                answers, final = await hop.send(people(*range(number)))
+                assert len(answers) == number and final.ok
+        assert sink.connections == 1 and sink.waiting == 1
+
+
 async def test_helo_where_ehlo_is_not_known(hop_to):
     async with Sink(ehlo=False) as sink:
         _, final = await hop_to(sink).send(people("a"), parameters=["SIZE=100", "ENVID=QQ1"])
