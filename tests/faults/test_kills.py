@@ -177,8 +177,8 @@ def allowed(point: str, phase: str) -> int:
 
 def test_the_steps_are_all_walked_through():
     points = [*HOLD, *HELD_NOTICE, *GATHER, *APPROVE, *RELEASE]
-    # those of records are walked through in tests/archive, those of parts in test_parts.py
-    ours = {step for step in STEPS if not step.startswith(("disposal-", "export-", "part-", "rest-"))}
+    # those of records are walked through in tests/archive, of parts in test_parts.py, of reports in tests/background
+    ours = {step for step in STEPS if not step.startswith(("disposal-", "export-", "part-", "report-", "rest-"))}
     assert {point.partition(":")[0] for point in points} == ours
     assert len([*points, *SECOND, *SECOND_RELEASE]) + len(ON_POSTGRES) >= 50
 

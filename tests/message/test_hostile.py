@@ -2,6 +2,7 @@
 
 import random
 import time
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -306,12 +307,16 @@ HOSTILE = {
 }
 
 
+_numbers = count()
+
+
 def seconds(content: bytes) -> float:
-    """Processor time of one reading, the better of two."""
+    """Processor time of one reading, the better of two; each of another text, since texts of late are known."""
     best = float("inf")
     for _ in range(2):
+        another = b"%s\r\n%d\r\n" % (content, next(_numbers))
         start = time.process_time()
-        read_facts(content)
+        read_facts(another)
         best = min(best, time.process_time() - start)
     return best
 

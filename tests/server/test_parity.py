@@ -105,7 +105,7 @@ async def open_gate(folder: Path, sink: Sink, rules: str = RULES + MORE_RULES) -
     store.open()
     next_hop = NextHop(settings.next_hop)
     pipeline = Pipeline(settings.judging, ActivePolicy(settings.judging.rules), store)
-    smtp = SmtpListener(settings.listening, next_hop, pipeline, MailAcceptance(lambda sender: True))
+    smtp = SmtpListener(settings.listening, next_hop, pipeline, MailAcceptance(lambda sender, client: True))
     gate = Gate(smtp, MilterListener(settings.listening, pipeline, lambda: None), store)
     pipeline.report = gate.passages.append
     await gate.smtp.start()
