@@ -653,6 +653,16 @@ async def test_xclient_connections_are_one_clients_alone(hop_to):
     assert sink.connections == 3
 
 
+async def test_a_host_that_refuses_xclient_gets_no_mail_of_that_client(hop_to):
+    """It would take the mail for ours."""
+    async with Sink(xclient=True) as sink:
+        sink.at("XCLIENT", say("550 5.7.0 not you"))
+        hop = hop_to(sink)
+        _, final = await hop.send(client=ALICE)
+        assert final.code == 451 and not sink.mails and hop.errors["greeting"] == 1
+        assert (await hop.send(client=None))[1].ok
+
+
 async def test_xforward_goes_with_each_transaction_of_a_shared_connection(hop_to):
     async with Sink(offers=[*OFFERS, "XFORWARD NAME ADDR"]) as sink:
         sink.at("CONNECT", say("220 hello"))

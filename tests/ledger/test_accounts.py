@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pyotp
@@ -297,3 +298,10 @@ def test_what_is_done_to_accounts_and_sign_ins_is_in_the_chain_of_acts(sign, sto
         ("account link", "", CIO),
     ]
     assert all(act["login"] for act in found)
+
+
+def test_a_recovery_code_is_four_groups_of_four_letters_that_look_like_no_others():
+    codes = passwords.new_codes()
+    assert len(set(codes)) == passwords.CODES and all(
+        re.fullmatch(r"([a-hjkmnp-z2-9]{4}-){3}[a-hjkmnp-z2-9]{4}", each) for each in codes
+    )

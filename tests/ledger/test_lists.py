@@ -246,3 +246,10 @@ def test_a_request_s_message_is_read_by_whom_it_is_for_and_the_timeline_says_so(
     assert read == [(CHIEF, {}), (AUDITOR, {"case": "subpoena 7"})]
     scene.store.call(lambda connection: connection.execute(update(requests).values(content=None)))
     assert scene.service.read_request(1, CHIEF) is None
+
+
+async def test_what_waits_is_looked_for_by_the_rule_that_holds_it(scene):
+    await scene.send()
+    scene.ask(subject="Picnic")
+    found = {rule: ids(scene.service.waiting(CIO, Sought(rule=rule)).page) for rule in ("", "approval", "another")}
+    assert sorted(found[""]) == ["M-1", "R-1"] and "M-1" in found["approval"] and found["another"] == []

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from sqlalchemy import update
 
+from gatekeeper.ledger.lists import Sought
 from gatekeeper.ledger.service import Exempted, LedgerError, NotAllowed, NotFound, Terms, Wanted
 from gatekeeper.message import read_facts
 from gatekeeper.model import Scope
@@ -249,3 +250,13 @@ async def test_an_approved_request_that_nobody_used_in_time_expires_with_its_per
     assert (scene.service.show_request(1).request.state, scene.permit().state) == ("expired", "expired")
     await scene.send()
     assert "its last day is over" in scene.mailing().reasons[0].text
+
+
+@pytest.mark.parametrize("by", [HEAD, SENDER, "stranger@example.gov"])
+def test_who_may_not_decide_neither_approves_nor_denies_nor_sends_back(scene, by):
+    """Clauses M1, S2: the one who asks least of all."""
+    scene.ask()
+    for verb in (scene.service.approve_request, scene.service.deny_request, scene.service.ask_changes_of_request):
+        with pytest.raises(NotAllowed):
+            verb(1, by, "because")
+    assert [each.state for each in scene.service.requests(Sought(), CIO).rows] == ["submitted"]
