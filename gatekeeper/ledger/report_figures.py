@@ -11,6 +11,8 @@ from datetime import datetime, tzinfo
 from gatekeeper.directory.domains import Domains
 from gatekeeper.ledger.reports import Report, ReportPart
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Action
+from gatekeeper.rules.judge import SENDER_DOMAINS
 from gatekeeper.store.report_facts import Decided, DomainAnswers, ReportedMailing
 
 _APPROVED, _DENIED, _RETURNED = ("approved", "approved in part"), ("denied",), ("returned", "changes asked")
@@ -18,6 +20,7 @@ _BY_PEOPLE = (*_APPROVED, *_DENIED, *_RETURNED)
 _WEEK = 7 * 86_400.0
 _HOUR = 3_600.0
 _MOST_DOMAINS = 10
+_NO_RULES = {SENDER_DOMAINS: Action.REJECT.value}  # among observed rules: what would have been done
 
 
 @immutable
@@ -111,18 +114,21 @@ class RuleFigures:
 
 def rules_of(report: Report) -> list[RuleFigures]:
     """Return the rules that matched, the one that matched most first."""
-    records, ruleset = report.now.records, report.ruleset
+    records = report.now.records
     acting = [
         RuleFigures(name, share.cite or _cite(report, name), share.action, share.messages, len(share.mailings), False)
         for name, share in records.rule_shares.items()
     ]
     watched = [
-        RuleFigures(
-            name, _cite(report, name), rule.action.value if (rule := ruleset.rule(name)) else "", number, 0, True
-        )
+        RuleFigures(name, _cite(report, name), _action(report, name), number, 0, True)
         for name, number in records.watched.items()
     ]
     return sorted([*acting, *watched], key=lambda each: (each.observed, -each.messages, each.rule))
+
+
+def _action(report: Report, name: str) -> str:
+    rule = report.ruleset.rule(name)
+    return rule.action.value if rule else _NO_RULES.get(name, "")
 
 
 def _cite(report: Report, name: str) -> str:

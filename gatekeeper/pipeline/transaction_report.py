@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from gatekeeper.archive.passing import ContentKeeper
@@ -16,17 +17,22 @@ from gatekeeper.ops.metrics import OBSERVED, Counters
 from gatekeeper.ops.tracing import SpanTaken, Tracing, parent_of
 from gatekeeper.pipeline.pipeline import TransactionRun
 from gatekeeper.rules import observed
+from gatekeeper.rules.judge import SENDER_DOMAINS
 from gatekeeper.rules.record_classes import MASS
 
 
 @immutable
 class Reporter:
-    """Counters, logs and records transactions."""
+    """Counters, logs and records transactions.
+
+    Args: `is_foreign` tells by MAIL FROM whom the gate takes mail of only because it observes.
+    """
 
     counts: Counters
     auditor: Auditor | None = None
     tracing: Tracing | None = None
     contents: ContentKeeper | None = None  # keeps what mass mail says that passes
+    is_foreign: Callable[[str], bool] = lambda sender: False
 
     def report(self, run: TransactionRun) -> None:
         """Report one transaction that has had its reply."""
@@ -47,6 +53,8 @@ class Reporter:
         watched = _watched(run)
         for rule in watched:
             self.counts.rule_hit(rule, OBSERVED)
+        if transaction.listener == "smtp" and self.is_foreign(transaction.sender):  # a milter's MTA knows its senders
+            watched = (*watched, SENDER_DOMAINS)
         would_be = _would_be(run)
         if would_be:
             self.counts.observed(would_be.value)

@@ -16,6 +16,7 @@ from gatekeeper.rules.text_template import render, shown_value
 
 HELD = "held"
 SUSPENDED = "suspended"  # the id of the built-in rule about suspended senders
+SENDER_DOMAINS = "sender-domains"  # what stands among observed rules for who passes only because the gate observes
 _OF_NAMES = ("from_allowed", "from_problem")
 _OF_CONTENT = frozenset(  # fields of what the sender can put right in the message
     (

@@ -63,7 +63,7 @@ class Front:
         self._base = base
         self._tracing: Tracing | None = None
         self._warned: frozenset[str] = frozenset()  # of peers; each warning once, as long as it lasts
-        report = Reporter(base.counts, base.auditor, contents=base.contents).report
+        report = Reporter(base.counts, base.auditor, None, base.contents, self._is_foreign).report
         judging, store = base.settings.judging, base.store
         marks = base.settings.next_hop.mark is not None
         self.pipeline = Pipeline(judging, base.active_policy, store, report, store.now, mode=base.mode, marks=marks)
@@ -90,7 +90,7 @@ class Front:
         self._tracing = make_tracing()
         if self._tracing:
             self.pipeline.report = Reporter(
-                self._base.counts, self._base.auditor, self._tracing, self._base.contents
+                self._base.counts, self._base.auditor, self._tracing, self._base.contents, self._is_foreign
             ).report
         await self.listener.start(doors["smtp"])
         await self.milter.start(doors.get("milter", ()))
@@ -119,6 +119,10 @@ class Front:
             self._base.counts.observed(Action.REJECT)
             event("sender would be refused", {"client": client, "from": Address(mail_from)})
         return allowed or self._base.mode.observes
+
+    def _is_foreign(self, mail_from: str) -> bool:
+        domains, directory = self._base.settings.listening.sender_domains, self._base.active_policy.current.directory
+        return self._base.mode.observes and bool(mail_from) and not is_sender_allowed(mail_from, domains, directory)
 
     def _refused(self, listener: str, stage: str, reply: Reply) -> None:
         self._base.counts.refused(listener, stage, reason_of(reply))
