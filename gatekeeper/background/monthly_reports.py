@@ -6,14 +6,13 @@ letters, in one transaction. A node that was down that day does it when it is ba
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from gatekeeper.lib.aio import PeriodicTask
+from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
@@ -21,13 +20,12 @@ from gatekeeper.outbox import to_report_readers
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
-from gatekeeper.store import Connection, OutageLog, Store, jobs, kept_reports
-from gatekeeper.store.events import Act
-from gatekeeper.store.kept_reports import GATE, KeptReport
+from gatekeeper.store import Connection, Store, jobs, kept_reports
+from gatekeeper.store.events import GATE, Act
+from gatekeeper.store.kept_reports import KeptReport
 from gatekeeper.store.report_facts import Period
 
 log = logging.getLogger("gatekeeper.reports")
-_SECONDS = 60.0
 
 
 @immutable
@@ -58,28 +56,14 @@ class MonthlyReports:
     make: Callable[[Ruleset, Period], str]
     on_queued: Callable[[], None]
     clock: Callable[[], float]
-    _periodic: PeriodicTask = field(init=False, repr=False)
-    _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the monthly report"), repr=False)
-
-    def __post_init__(self) -> None:
-        self._periodic = PeriodicTask(_SECONDS, self.attend)
-
-    def start(self) -> None:
-        """Work from now on."""
-        self._periodic.start()
-
-    async def stop(self) -> None:
-        """Work no more."""
-        await self._periodic.stop()
 
     async def attend(self) -> None:
-        """Keep the report that is due, and tell those who have not been told."""
-        with self._outage.survived():
-            letterhead = self.letterhead()
-            readers = letterhead.ruleset.reports.monthly
-            month = month_due(letterhead.ruleset, self.clock()) if readers else None
-            if month is not None:
-                await self._tell(letterhead, month, readers)
+        """Keep the report that is due, and tell those who have not been told. Raises StoreError."""
+        letterhead = self.letterhead()
+        readers = letterhead.ruleset.reports.monthly
+        month = month_due(letterhead.ruleset, self.clock()) if readers else None
+        if month is not None:
+            await self._tell(letterhead, month, readers)
 
     async def _tell(self, letterhead: Letterhead, month: Month, readers: Sequence[str]) -> None:
         names = {to_report_readers.once_of(month.name, each): each for each in readers}
@@ -89,7 +73,7 @@ class MonthlyReports:
             return
         span = (month.period.since, month.period.until)
         kept = await self.store.read(partial(kept_reports.of_month, since=span[0], until=span[1]))
-        text = "" if kept else await asyncio.to_thread(self.make, letterhead.ruleset, month.period)
+        text = "" if kept else await run_long(self.make, letterhead.ruleset, month.period)
         step("report-made")
         write = partial(_keep_and_tell, letterhead=letterhead, month=month, text=text, now=self.clock())
         report, number = await self.store.run(partial(write, readers=waiting))

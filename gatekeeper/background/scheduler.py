@@ -1,6 +1,6 @@
 """Runs the loops of the office.
 
-Gathers end, held mailings and requests are looked after, what nobody needs is removed.
+Gathers end, held mailings and requests are looked after, what nobody needs is removed, reports of months are mailed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import partial
 
 from gatekeeper.background.gathering import GatherRunner
+from gatekeeper.background.monthly_reports import MonthlyReports
 from gatekeeper.background.recheck import Rechecks
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.lib.aio import PeriodicTask
@@ -36,7 +37,8 @@ GATHER_SECONDS = 0.25  # by which a gather may end late
 ATTEND_SECONDS = 2.0  # by which somebody may be told late that a mailing waits
 TIDY_SECONDS = 60.0
 FORGET_SECONDS = 15.0  # by which content and addresses of gathered mail that passed as ordinary may stay too long
-_LOOPS = ("gathers", "held mailings", "reminders", "the tidying up", "forgetting")
+REPORT_SECONDS = 60.0  # by which a report may be late
+_LOOPS = ("gathers", "held mailings", "reminders", "the tidying up", "forgetting", "the monthly report")
 _UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
 _TOKEN_SECONDS = 5 * 86_400.0  # longer than a token is good; a program before this one may need those that it wrote
 _ORDINARY_SECONDS = 86_400.0  # for which hashes of ordinary mail are kept at least
@@ -52,6 +54,7 @@ class Scheduler:
     gathers: GatherRunner
     reminders: Reminders
     rechecks: Rechecks
+    reports: MonthlyReports
     clock: Callable[[], float] = time.time
     lease: float = 20.0  # seconds, of jobs and gathers
     _log_is_full: bool = True  # what was removed may be in the write-ahead log still
@@ -66,6 +69,7 @@ class Scheduler:
             (ATTEND_SECONDS, self.attend),
             (TIDY_SECONDS, self.tidy),
             (FORGET_SECONDS, self.forget),
+            (REPORT_SECONDS, self.report),
         )
         self._loops = [PeriodicTask(seconds, work) for seconds, work in periods]
         for loop in self._loops:
@@ -89,6 +93,11 @@ class Scheduler:
         """Look after held mailings and requests."""
         with self._outages["reminders"].survived():
             await self.reminders.attend()
+
+    async def report(self) -> None:
+        """Keep and mail the report of the month that is over."""
+        with self._outages["the monthly report"].survived():
+            await self.reports.attend()
 
     async def forget(self) -> None:
         """Remove content and addresses of gathered mail that passed as ordinary, from every file of the database."""

@@ -57,12 +57,14 @@ class Office:
         )
         reminders = Reminders(base.store, base.letterhead, self.queue.poke, now)
         rechecks = Rechecks(base.active_policy, base.store, base.letterhead, self.queue.poke, now, base.auditor)
-        self.scheduler = Scheduler(base.active_policy, base.store, gathers, reminders, rechecks, now, lease)
+        reports_of_months = MonthlyReports(base.store, base.letterhead, self._report, self.queue.poke, now)
+        self.scheduler = Scheduler(
+            base.active_policy, base.store, gathers, reminders, rechecks, reports_of_months, now, lease
+        )
         self.retention = Retention(base.active_policy, base.store)
         self.act_heads = ActHeads(base.store)
         self.texts = TextDuty(base.store)
         self.disposing = Disposing(lambda: base.active_policy.current.ruleset, base.store, now)
-        self.monthly_reports = MonthlyReports(base.store, base.letterhead, self._report, self.queue.poke, now)
         self._started = False
 
     async def start(self) -> None:
@@ -78,7 +80,6 @@ class Office:
         self.act_heads.start()
         self.texts.start()
         self.disposing.start()
-        self.monthly_reports.start()
         self._started = True
 
     async def stop(self, grace: float) -> None:
@@ -91,7 +92,6 @@ class Office:
             await self.act_heads.stop()
             await self.texts.stop()
             await self.disposing.stop()
-            await self.monthly_reports.stop()
 
     def _report(self, ruleset: Ruleset, period: Period) -> str:
         """Return the report of a period as `gatekeeper report --keep` keeps it."""

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from sqlalchemy import func, select, update
 
+from gatekeeper.background.monthly_reports import MonthlyReports
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.background.scheduler import Scheduler
 from gatekeeper.lifecycle import BatchState
@@ -26,7 +27,8 @@ def scene(store, tmp_path):
 
 def scheduler(scene):
     reminders = Reminders(scene.store, scene.letterhead, lambda: None, scene.clock)
-    return Scheduler(scene.active_policy, scene.store, scene.gathers, reminders, scene.rechecks, scene.clock)
+    reports = MonthlyReports(scene.store, scene.letterhead, lambda ruleset, period: "{}", lambda: None, scene.clock)
+    return Scheduler(scene.active_policy, scene.store, scene.gathers, reminders, scene.rechecks, reports, scene.clock)
 
 
 def count(store, table, *where):
