@@ -41,6 +41,16 @@ class Lists:
         """Return everybody who is in any list."""
         return joined(self._people.values())
 
+    def are_small(self, most: int) -> bool:
+        """Return True where all lists together have at most so many people and lists, each as often as it is nested."""
+        total = 0
+        for name in self._people:
+            nested = self.nested(name)
+            total += len(nested) + sum(len(self._people[each]) for each in nested)
+            if total > most:
+                return False
+        return True
+
     def size(self, name: str) -> int:
         """Return the number of people in the list and in lists nested in it, those in several of them each time."""
         return sum(len(self._people[each]) for each in self.nested(name))

@@ -78,6 +78,7 @@ class Directory:
         self._agencies = people.agencies  # user -> agency, for users that entries name
         self._names = people.names | {name: name for name, _ in members}  # address -> user or list
         self._lists = Lists(self._resolved(members))
+        self.has_large_lists = not self._lists.are_small(_QUICK)
         self._groups = Groups(content.groups, people.groups, self.user)
         self._consent = content.consent.of(self.user) if content.consent else None
         self._known: dict[str, Reach] = {}  # of single addresses, those of late: no lru_cache, which would make a ring
@@ -139,6 +140,8 @@ class Directory:
 
         Otherwise an event loop asks `reach`, `watched`, `together` and `members_of` in a thread.
         """
+        if not self.has_large_lists:
+            return True
         lists = self.lists_of(addresses)
         known = len(lists) <= 1 and lists <= self._watched.keys()
         return known or sum(map(self._lists.size, lists)) <= _QUICK

@@ -30,8 +30,8 @@ async def find_audience(
 ) -> Audience:
     """Return `audience_of` the same arguments."""
     directory = policy.directory
-    if directory.has_lists:
-        lists = directory.lists_of((*recipients, *written_addresses(facts, envelope)))
+    if directory.has_large_lists:
+        lists = directory.lists_of(recipients) | directory.lists_of(written_addresses(facts, envelope))
         if not directory.is_quick(lists):
             return await run_long(_find, lists, recipients, facts, policy, envelope)
     return audience_of(recipients, facts, policy, envelope)
