@@ -113,16 +113,18 @@ class Front:
         self._warned = frozenset(found)
 
     def _sender_allowed(self, mail_from: str, client: str) -> bool:
-        domains = self._base.settings.listening.sender_domains
-        allowed = is_sender_allowed(mail_from, domains, self._base.active_policy.current.directory)
-        if not allowed and self._base.mode.observes:
+        if self._is_foreign(mail_from):
             self._base.counts.observed(Action.REJECT)
             event("sender would be refused", {"client": client, "from": Address(mail_from)})
-        return allowed or self._base.mode.observes
+        return self._base.mode.observes or self._is_ours(mail_from)
+
+    def _is_ours(self, mail_from: str) -> bool:
+        domains, directory = self._base.settings.listening.sender_domains, self._base.active_policy.current.directory
+        return not mail_from or is_sender_allowed(mail_from, domains, directory)
 
     def _is_foreign(self, mail_from: str) -> bool:
-        domains, directory = self._base.settings.listening.sender_domains, self._base.active_policy.current.directory
-        return self._base.mode.observes and bool(mail_from) and not is_sender_allowed(mail_from, domains, directory)
+        """Return True for whom mail is taken of only because the gate observes."""
+        return self._base.mode.observes and not self._is_ours(mail_from)
 
     def _refused(self, listener: str, stage: str, reply: Reply) -> None:
         self._base.counts.refused(listener, stage, reason_of(reply))
