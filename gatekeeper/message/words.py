@@ -10,6 +10,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import NamedTuple
 
+from gatekeeper.lib.plain_letters import UNSEEN
 from gatekeeper.message.text_normalisation import fold
 
 LEAST_LETTERS = 4  # shorter words are in every text
@@ -39,10 +40,7 @@ _EDGES = ".,;:?\"'()[]<>{}*_-\u2018\u2019\u201c\u201d\u2026"
 _INNER_PUNCTUATION = str.maketrans("", "", "'-\u2019.*_")
 UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts that put no space between words
 _RUN = re.compile(rf"([{UNSPACED}]+)|[^\W\d_{UNSPACED}]+")
-_INVISIBLE = re.compile(  # within words
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\U000e0000-\U000e0fff]+"
-)
+_INVISIBLE = re.compile(f"[{UNSEEN}]+")  # within words
 _NO_BREAK_SPACES = re.compile("\xa0\xa0*+")  # written so, a search can skip to the first one
 _ASCII = bytes(range(0x80))
 _BETWEEN_WORDS = bytes(each for each in range(0x100) if not (each < 0x80 and chr(each).isalnum()))
