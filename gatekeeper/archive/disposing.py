@@ -25,7 +25,7 @@ from gatekeeper.store import Connection, OutageLog, Store, disposals, due_lists,
 from gatekeeper.store.destroying import destroy_slice
 from gatekeeper.store.disposals import DisposalView, Found, NewDisposal
 from gatekeeper.store.due import Age
-from gatekeeper.store.events import Act
+from gatekeeper.store.events import GATE, Act
 from gatekeeper.store.matters_due import CERTIFICATE, OF_LEDGER
 
 log = logging.getLogger("gatekeeper.records")
@@ -51,7 +51,7 @@ class Pace:
     """How much a slice has, and how long mail has the writer for itself after it: by how long slices took."""
 
     share: float = _SHARE
-    limit: int = field(default_factory=lambda: min(_SLICE, _LEAST_SLICE))  # items of the next slice
+    limit: int = field(default_factory=lambda: _LEAST_SLICE)  # items of the next slice
     pause: float = _LEAST_PAUSE_SECONDS
 
     def taken(self, connection: Connection, work: Callable[..., int]) -> int:
@@ -105,7 +105,7 @@ class Disposing:
         now = self.clock()
         for disposal in await self.store.read(partial(disposals.list_disposals, state=DisposalState.LISTING)):
             if disposal.proposed_at < now - _LISTING_SECONDS:
-                act = Act(now, "", disposals.GATE, "its list was never completed")
+                act = Act(now, "", GATE, "its list was never completed")
                 await self.store.run(partial(_withdraw, number=disposal.number, act=act))
 
     # -- without a signature -------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class Disposing:
             await self._write_list(wanted(ruleset, name, age, automatic=True), found, now)
 
     async def _write_list(self, new: NewDisposal, found: list[Found], now: float) -> None:
-        act = Act(now, "", disposals.GATE)
+        act = Act(now, "", GATE)
         number = await self.store.run(partial(_begin, new=new, act=act))
         if number is None:
             return
@@ -156,7 +156,10 @@ class Disposing:
     async def _clear_words(self) -> None:
         """Clear the index of words of those that were removed, a step at a time."""
         pace, begins = Pace(self.share), True
-        clear = lambda connection, limit: texts.clear_step(connection, begins=begins)  # noqa: E731
+
+        def clear(connection: Connection, limit: int) -> int:
+            return texts.clear_step(connection, begins=begins)
+
         while await self.store.run(partial(pace.taken, work=clear)):
             begins = False
             await asyncio.sleep(pace.pause)

@@ -173,6 +173,7 @@ async def test_what_is_preserved_stays_and_so_does_what_was_preserved_since(scen
 
 async def test_killed_in_the_middle_it_goes_on(scene, monkeypatch):
     monkeypatch.setattr(disposing, "_SLICE", 1)
+    monkeypatch.setattr(disposing, "_LEAST_SLICE", 1)
     for number in (1, 2):
         await held(scene, number)
     scene.now += 31 * DAY

@@ -454,6 +454,7 @@ def attend_alone(scene):
 @pytest.mark.parametrize("name", ["disposal-listed", "disposal-slice", "disposal-cleared", "disposal-done"])
 async def test_killed_at_any_step_nothing_is_half_and_nothing_is_destroyed_twice(scene, name, monkeypatch):
     monkeypatch.setattr(disposing, "_SLICE", 1)
+    monkeypatch.setattr(disposing, "_LEAST_SLICE", 1)
     for number in (1, 2):
         await held(scene, number)
     scene.now += 31 * DAY

@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -182,12 +183,10 @@ def _check_next_hop(settings: Settings) -> None:
 def _is_one_gate(settings: Settings) -> bool:
     """Return True where --listen and --ops are of one gate: it counts what is refused of a command that is none."""
     before, listen = _refusals(settings), settings.listening.listen
-    try:
-        with smtplib.SMTP(listen.host, listen.port, timeout=60) as client:
+    try:  # a gate that has no connection left counts that, and what is no SMTP counts nothing
+        with suppress(smtplib.SMTPException), smtplib.SMTP(listen.host, listen.port, timeout=60) as client:
             client.ehlo()
             client.docmd("MAIL", "FROM:no-address")
-    except smtplib.SMTPException:
-        pass  # a gate that has no connection left counts that
     except OSError as error:
         raise _no_gate(settings, error) from None
     until = time.monotonic() + _COUNTED_SECONDS
