@@ -66,7 +66,7 @@ class Retention:
             return
         removed = 1
         while removed:
-            ageing = Ageing(before, None, _AT_ONCE, lines_kept, await self._spared())  # acts go by disposals
+            ageing = Ageing(before, _AT_ONCE, lines_kept, await self._spared())
             aged = await self.store.run(partial(audit_ageing.age, ageing=ageing, now=now))
             self._looked_at |= aged.spared
             removed = aged.records + len(aged.spared)

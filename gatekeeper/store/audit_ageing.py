@@ -1,7 +1,7 @@
 """Old blocks of the audit: merged while they are small, removed when the rules no longer keep them.
 
 What was removed is in the chain of acts, together with all that was removed before and can no longer be read there: how
-far each chain is gone, and how many rows of the ledger have an act that is.
+far each chain is gone; and, since programs before schema 38 removed acts, too, how many rows have an act that is gone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import removal
@@ -37,18 +37,12 @@ Keeps = Callable[[Connection, list[bytes]], bool]  # whether something preserved
 
 @immutable
 class Ageing:
-    """Which blocks are removed: those whose last record is older than `before`; of acts, than `acts_before`."""
+    """Which blocks are removed: those of decisions whose last record is older than `before`. Acts go by disposals."""
 
     before: float
-    acts_before: float | None = None  # None: acts stay
     limit: int = 200
     keeps: Keeps | None = None  # None: nothing is removed while something is preserved
     spared: Collection[int] = ()  # ids of blocks that were looked at, and kept
-
-
-def age_out(connection: Connection, before: float, now: float, limit: int = 200) -> int:
-    """Remove blocks as `age` does, of all chains alike; return the number of records."""
-    return age(connection, Ageing(before, before, limit), now).records
 
 
 @immutable
@@ -63,7 +57,7 @@ def age(connection: Connection, ageing: Ageing, now: float) -> Aged:
     """Remove blocks that are due, and that nothing keeps; an act says what was removed.
 
     Behind a block that stays, the numbers and the head of those that go stay. Chains of which nothing is left are
-    removed, except the chain of acts, of which nothing goes while something is preserved.
+    removed.
     """
     begin_removal(connection)
     chain = connection.execute(acts_chain()).first()
@@ -71,9 +65,7 @@ def age(connection: Connection, ageing: Ageing, now: float) -> Aged:
     preserves = any_kept(connection)
     gone = _gone_before(connection, acts) if acts is not None else {}
     removed, gaps, spared = 0, dict[str, list[Any]](), set[int]()
-    for block in _due(connection, ageing, None if preserves else acts, acts):
-        if block.chain == acts and not (removal.is_first(connection, block) and _add_gone(connection, block, gone)):
-            continue
+    for block in _due(connection, ageing, acts):
         if preserves and (ageing.keeps is None or _is_kept(connection, block, ageing.keeps)):
             spared.add(block.id)
             continue
@@ -86,16 +78,12 @@ def age(connection: Connection, ageing: Ageing, now: float) -> Aged:
     return Aged(removed, frozenset(spared))
 
 
-def _due(connection: Connection, ageing: Ageing, acts_due: int | None, acts: int | None) -> list[Block]:
-    """Return blocks that are due and have their records, from the beginning of their chains.
-
-    Args: `acts_due` is the chain of acts where it may age, `acts` in any case.
-    """
-    others = [audit_blocks.c.last_at < ageing.before, *([audit_blocks.c.chain_id != acts] if acts is not None else [])]
-    chosen = and_(*others)
-    if acts_due is not None and ageing.acts_before is not None:
-        chosen = or_(chosen, and_(audit_blocks.c.chain_id == acts_due, audit_blocks.c.last_at < ageing.acts_before))
-    query = select(*BLOCK).where(chosen, audit_blocks.c.payload != b"", audit_blocks.c.id.not_in(ageing.spared))
+def _due(connection: Connection, ageing: Ageing, acts: int | None) -> list[Block]:
+    """Return blocks of other chains than that of acts that are due and have their records, in the order of each."""
+    query = select(*BLOCK).where(audit_blocks.c.last_at < ageing.before, audit_blocks.c.payload != b"")
+    query = query.where(audit_blocks.c.id.not_in(ageing.spared))
+    if acts is not None:
+        query = query.where(audit_blocks.c.chain_id != acts)
     query = query.order_by(audit_blocks.c.chain_id, audit_blocks.c.first).limit(ageing.limit)
     return list(map(block_of, connection.execute(query).all()))
 
@@ -154,20 +142,6 @@ def _gone_before(connection: Connection, acts: int) -> Gone:
                     rows: Gone = act["rows"]
                     return rows
     return {}
-
-
-def _add_gone(connection: Connection, block: Block, gone: Gone) -> bool:
-    """Count the rows that a block of acts is about; return False where it is damaged, which `verify` is to find."""
-    try:
-        acts = [json.loads(line) for line in lines_of(connection, block)]
-    except (zlib.error, ValueError):
-        return False
-    for act in acts:
-        if "row" in act:
-            table, key = act["row"]
-            number, highest = gone.get(table, (0, 0))
-            gone[table] = [number + 1, max(highest, key)]
-    return True
 
 
 # -- merging -----------------------------------------------------------------------------------------------------

@@ -257,7 +257,8 @@ async def test_without_somebody_who_reads_records_none_goes_while_something_is_p
     await recorded_days(scene, "ann@doa.example.gov")
     hold(scene, custodians=(SENDER,))
     scene.now += 40 * DAY
-    assert scene.store.call(partial(audit_ageing.age_out, before=scene.now - DAY, now=scene.now)) == 0
+    ageing = Ageing(scene.now - DAY)
+    assert scene.store.call(partial(audit_ageing.age, ageing=ageing, now=scene.now)).records == 0
 
 
 async def test_what_people_were_shown_stays_while_something_is_preserved(scene):

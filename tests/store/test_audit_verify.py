@@ -22,7 +22,17 @@ from gatekeeper.ledger.service import Narrowed
 from gatekeeper.ledger.signins import Signins
 from gatekeeper.ops.metrics import Metrics
 from gatekeeper.pipeline.transaction_report import Reporter
-from gatekeeper.store import Database, Store, audit_ageing, audit_chain, audit_rows, audit_verify, modes, rulesets
+from gatekeeper.store import (
+    Database,
+    Store,
+    audit_ageing,
+    audit_chain,
+    audit_rows,
+    audit_verify,
+    modes,
+    removal,
+    rulesets,
+)
 from gatekeeper.store.db.schema import (
     audit_blocks,
     audit_chains,
@@ -422,9 +432,37 @@ def aged(store, tmp_path):
     return scene
 
 
-def age_out(scene, days=30, **more):
-    ageing = partial(audit_ageing.age_out, before=scene.now - days * DAY, now=scene.now, **more)
-    return scene.store.call(ageing)
+def age_out(scene, days=30):
+    """Age out what is so old, acts as well, as programs before schema 38 did: how many records.
+
+    What was said then has to be understood for as long as such a database lives.
+    """
+    before = scene.now - days * DAY
+
+    def work(connection):
+        acts = chain_of(connection, "acts")
+        gone, removed = audit_ageing._gone_before(connection, acts.id), 0
+        for block in blocks_of(connection, acts):
+            try:
+                lines = audit_chain.lines_of(connection, block)
+            except zlib.error:
+                break
+            if block.last_at >= before or not removal.remove_block(connection, block):
+                break
+            removed += block.records
+            for table, key in (act["row"] for act in map(json.loads, lines) if "row" in act):
+                number, highest = gone.get(table, (0, 0))
+                gone[table] = [number + 1, max(highest, key)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(audit_ageing, "_gone_before", lambda *_: gone)
+            aged = audit_ageing.age(connection, audit_ageing.Ageing(before), scene.now)
+        if removed and not aged.records:
+            chains = audit_ageing._beginnings(connection, before)
+            said = {"records": removed, "before": before, "ended": [], "rows": gone, "chains": chains}
+            audit_chain.note(connection, {"at": scene.now, "act": audit_chain.AGED_OUT, **said})
+        return removed + aged.records
+
+    return scene.store.call(work)
 
 
 def acts_of(store):
