@@ -45,33 +45,50 @@ _LONG = 2_000  # characters of JSON, from which on a value is there as its diges
 class Matter:
     """What acts are about: its table, columns that others than people change too, and states that only people end."""
 
+    kind: str
     table: Table
     letter: str  # of its id
     passing: frozenset[str]
     final: frozenset[str]
 
 
-MATTERS = {
+MATTERS = {  # column of events -> matter
     "mailing_id": Matter(
+        "mailing",
         mailings,
         "M",
         frozenset(column.name for column in mailings.c) - {"number"},
         frozenset({MailingState.RETURNED, MailingState.WITHDRAWN, MailingState.DENIED}),
     ),
     "request_id": Matter(
+        "request",
         requests,
         "R",
         frozenset({"id", "state", "changed_at", "rules", "submitted_at"}),
         frozenset({RequestState.DENIED, RequestState.WITHDRAWN, RequestState.REVOKED}),
     ),
     "permit_id": Matter(
-        permits, "P", frozenset({"id", "state", "used", "mailing_id"}), frozenset({PermitState.REVOKED})
+        "permit", permits, "P", frozenset({"id", "state", "used", "mailing_id"}), frozenset({PermitState.REVOKED})
     ),
-    "suspension_id": Matter(suspensions, "S", frozenset({"id", "state"}), frozenset({SuspensionState.ENDED})),
-    "case_id": Matter(cases, "C", frozenset({"id", "state"}), frozenset({CaseState.CLOSED})),
-    "preserve_id": Matter(preserves, "H", frozenset({"id", "state"}), frozenset({PreserveState.RELEASED})),
-    "disposal_id": Matter(disposals, "D", frozenset({"id", "state"}), frozenset({DisposalState.DONE})),
+    "suspension_id": Matter(
+        "suspension", suspensions, "S", frozenset({"id", "state"}), frozenset({SuspensionState.ENDED})
+    ),
+    "case_id": Matter("case", cases, "C", frozenset({"id", "state"}), frozenset({CaseState.CLOSED})),
+    "preserve_id": Matter("hold", preserves, "H", frozenset({"id", "state"}), frozenset({PreserveState.RELEASED})),
+    "disposal_id": Matter("certificate", disposals, "D", frozenset({"id", "state"}), frozenset({DisposalState.DONE})),
 }
+
+COLUMNS = {matter.kind: column for column, matter in MATTERS.items()}  # kind -> the column of events that leads to it
+
+
+def matter_of(kind: str) -> Matter:
+    """Return the table and the letter of a kind."""
+    return MATTERS[COLUMNS[kind]]
+
+
+def name_of(kind: str, number: int) -> str:
+    """Return the name of a mailing or other matter, such as M-17."""
+    return f"{matter_of(kind).letter}-{number}"
 
 
 def write(connection: Connection) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.store.acts import MATTERS
+from gatekeeper.store.acts import MATTERS, name_of
 from gatekeeper.store.db.schema import disposal_items, mailings
-from gatekeeper.store.disposals import ACTS, CONTENT, DESTROYED, name_of
+from gatekeeper.store.disposals import ACTS, CONTENT, DESTROYED
 
 
 @immutable
@@ -37,7 +37,7 @@ def destroyed_matters(connection: Connection) -> Destroyed:
     ends = {id: _end(into, id) for id in into}
     gone = select(mailings.c.id).where(mailings.c.id.in_(set(ends.values())), mailings.c.disposed.is_not(None))
     there = set(connection.execute(gone).scalars()) if ends else set()
-    names |= {name_of(CONTENT, into[id][0]) for id, end in ends.items() if end in there and into[id][0] is not None}
+    names |= {name_of("mailing", into[id][0]) for id, end in ends.items() if end in there and into[id][0] is not None}
     return Destroyed(frozenset(names))
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Update, select, update
 
 from gatekeeper.lifecycle import DisposalState
 from gatekeeper.store import removal
+from gatekeeper.store.acts import COLUMNS, matter_of
 from gatekeeper.store.acts_due import destroy_acts
 from gatekeeper.store.db.schema import batches, disposal_items, mailings
 from gatekeeper.store.disposals import (
@@ -33,7 +34,7 @@ from gatekeeper.store.disposals import (
 )
 from gatekeeper.store.due import Age, is_over
 from gatekeeper.store.events import Event, record
-from gatekeeper.store.matters_due import COLUMNS, MAILING, matter_of, matters_due
+from gatekeeper.store.matters_due import MAILING, matters_due
 from gatekeeper.store.matters_kept import kept_matters
 from gatekeeper.store.preserved import any_kept, begin_removal, kept
 
@@ -46,7 +47,7 @@ def destroy_slice(connection: Connection, number: int, now: float, limit: int = 
     disposal = find_disposal(connection, number, lock=True)
     if disposal is None or disposal.state is not DisposalState.SIGNED:
         return 0
-    query = select(disposal_items).where(*_mine(disposal), disposal_items.c.state == LISTED)
+    query = select(disposal_items).where(_mine(disposal), disposal_items.c.state == LISTED)
     rows = connection.execute(query.order_by(disposal_items.c.position).limit(limit)).mappings()
     listed = [found_of(row) for row in rows]
     begin_removal(connection)
@@ -60,13 +61,13 @@ def destroy_slice(connection: Connection, number: int, now: float, limit: int = 
     return len(listed)
 
 
-def _mine(disposal: DisposalView) -> tuple[ColumnElement[bool]]:
-    return (disposal_items.c.disposal_id == disposal.key,)
+def _mine(disposal: DisposalView) -> ColumnElement[bool]:
+    return disposal_items.c.disposal_id == disposal.key
 
 
 def _items(disposal: DisposalView, kind: str, key: int) -> Update:
     same = (disposal_items.c.kind == kind, disposal_items.c.mailing_id == key)
-    return update(disposal_items).where(*_mine(disposal), *same)
+    return update(disposal_items).where(_mine(disposal), *same)
 
 
 # -- messages --------------------------------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ def _note_became(
     """Note what became of listed messages of mailings."""
     for digests, keys in _alike(listed).items():
         own = (disposal_items.c.kind == CONTENT, disposal_items.c.mailing_id.in_(keys))
-        chosen = update(disposal_items).where(*_mine(disposal), *own, disposal_items.c.state == LISTED)
+        chosen = update(disposal_items).where(_mine(disposal), *own, disposal_items.c.state == LISTED)
         connection.execute(chosen.where(disposal_items.c.body.in_(digests)).values(state=state, why=why))
 
 

@@ -13,25 +13,16 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import DisposalState, advance
+from gatekeeper.store.acts import name_of
 from gatekeeper.store.db.schema import disposal_items, disposals
-from gatekeeper.store.events import Act, Event, record
+from gatekeeper.store.events import GATE, Act, Event, record
 from gatekeeper.store.rows import next_number
 
 LISTED, DESTROYED, ELSEWHERE, KEPT = "listed", "destroyed", "elsewhere", "kept"  # states of an item
 CONTENT, ACTS = "content", "acts"  # kinds of items; the others are matters of the ledger
-GATE = "gate"  # the login of what the gate does by itself
 OPEN = (DisposalState.LISTING, DisposalState.PROPOSED, DisposalState.SIGNED)
 OPEN_AGAIN, GONE_ALREADY, CHANGED = "it is open again", "it is gone already", "it has changed since"
 OF_CONTENT = ("held", "mass")  # classes whose items are messages
-_LETTERS = {
-    CONTENT: "M", "mailing": "M", "request": "R", "permit": "P", "suspension": "S", "case": "C", "hold": "H",
-    "certificate": "D",
-}  # fmt: skip
-
-
-def name_of(kind: str, number: int) -> str:
-    """Return the name of a mailing or other matter, such as M-17."""
-    return f"{_LETTERS[kind]}-{number}"
 
 
 @immutable
@@ -47,7 +38,9 @@ class Found:
     @property
     def name(self) -> str:
         """What people call it, such as M-17."""
-        return f"acts {self.number} to {self.key}" if self.kind == ACTS else name_of(self.kind, self.number)
+        if self.kind == ACTS:
+            return f"acts {self.number} to {self.key}"
+        return name_of("mailing" if self.kind == CONTENT else self.kind, self.number)
 
     @property
     def line(self) -> bytes:

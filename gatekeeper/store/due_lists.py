@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from gatekeeper.store import removal
+from gatekeeper.store.acts import matter_of
 from gatekeeper.store.acts_due import find_acts
 from gatekeeper.store.db.schema import batches, disposal_items, disposals, mailings
 from gatekeeper.store.disposals import ACTS, CONTENT, LISTED, OPEN, Found
 from gatekeeper.store.due import Age, Due, contents_due
-from gatekeeper.store.matters_due import CAME, found_matters, matter_of, matters_due
+from gatekeeper.store.matters_due import CAME, found_matters, matters_due
 from gatekeeper.store.matters_kept import kept_matters
 from gatekeeper.store.preserved import kept
 

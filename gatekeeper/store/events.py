@@ -14,6 +14,7 @@ from gatekeeper.store.db.schema import events
 
 NOTIFIED, REMINDED, ESCALATED, ASKED, INFORMED = "told", "reminded", "passed on", "asked", "informed"
 UNDELIVERED = "not delivered"
+GATE = "gate"  # the login of what the gate does by itself
 _ASKING = frozenset({NOTIFIED, REMINDED, ESCALATED, ASKED})  # acts whose text has whom they asked
 _DECIDING = frozenset({"agreed", "approved", "approved in part", "denied", "returned", "changes asked"})
 

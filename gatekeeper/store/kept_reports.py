@@ -9,10 +9,8 @@ from sqlalchemy import Connection, insert, select
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import audit_chain
 from gatekeeper.store.db.schema import kept_reports
-from gatekeeper.store.events import Act
+from gatekeeper.store.events import GATE, Act
 from gatekeeper.store.rows import lock_number, next_number
-
-GATE = "gate"  # the login of what the gate does by itself
 
 
 @immutable

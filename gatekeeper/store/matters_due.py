@@ -21,7 +21,7 @@ from gatekeeper.lifecycle import (
     RequestState,
     SuspensionState,
 )
-from gatekeeper.store.acts import MATTERS, Matter, to_json
+from gatekeeper.store.acts import COLUMNS, matter_of, to_json
 from gatekeeper.store.db.schema import (
     batches,
     cases,
@@ -39,18 +39,10 @@ from gatekeeper.store.db.schema import (
 )
 from gatekeeper.store.disposals import CONTENT, DESTROYED, ELSEWHERE, Found
 from gatekeeper.store.due import SETTLED, Age, has_content, is_over
+from gatekeeper.store.permits import OPEN
 
 MAILING, REQUEST, PERMIT, SUSPENSION = "mailing", "request", "permit", "suspension"
 CASE, HOLD, CERTIFICATE = "case", "hold", "certificate"
-COLUMNS = {  # kind -> the column of events that leads to it
-    MAILING: "mailing_id",
-    REQUEST: "request_id",
-    PERMIT: "permit_id",
-    SUSPENSION: "suspension_id",
-    CASE: "case_id",
-    HOLD: "preserve_id",
-    CERTIFICATE: "disposal_id",
-}
 OF_LEDGER = (MAILING, REQUEST, PERMIT, SUSPENSION, CASE, HOLD)
 _AT_ONCE = 400  # matters that are read together
 _ENDED_REQUESTS = (
@@ -62,11 +54,6 @@ _ENDED_REQUESTS = (
     RequestState.EXPIRED,
 )
 _ENDED_PERMITS = (PermitState.USED, PermitState.REVOKED, PermitState.EXPIRED)
-
-
-def matter_of(kind: str) -> Matter:
-    """Return the table and the letter of a kind."""
-    return MATTERS[COLUMNS[kind]]
 
 
 def matters_due(kind: str, age: Age) -> Select[int]:
@@ -87,7 +74,7 @@ def _mailings(age: Age) -> tuple[ColumnElement[bool], ...]:
 
 
 def _permit_over(age: Age) -> ColumnElement[bool]:
-    reviewed = or_(permits.c.review.is_(None), permits.c.review != "open")
+    reviewed = or_(permits.c.review.is_(None), permits.c.review != OPEN)
     return and_(permits.c.state.in_(_ENDED_PERMITS), permits.c.until < age.before, reviewed)
 
 

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import UNACKNOWLEDGED
 from gatekeeper.store import matter_people
+from gatekeeper.store.acts import name_of
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import (
     audit_blocks,
@@ -127,7 +128,7 @@ def _hit(row: Any, place: str) -> Hit:
     return Hit(
         place=place,
         kind=row["kind"],
-        id=f"{_LETTERS[row['kind']]}-{row['number']}",
+        id=name_of(row["kind"], row["number"]),
         at=row["at"],
         state=row["state"],
         sender=row["sender"] or "",
@@ -137,9 +138,6 @@ def _hit(row: Any, place: str) -> Hit:
         batches=row["batches"],
         kept=bool(row["kept"]),
     )
-
-
-_LETTERS = {"mailing": "M", "request": "R", "permit": "P", "suspension": "S"}
 
 
 def _queries(
@@ -364,7 +362,7 @@ def _with_contents(connection: Connection, sought: RecordFilters) -> Iterator[Se
 
 def _parts(row: Any) -> Iterator[Unsearched]:
     for part, why in row["unsearched"]:
-        yield Unsearched(f"{_LETTERS[row['kind']]}-{row['number']}", bytes(row["digest"]).hex(), part, why)
+        yield Unsearched(name_of(row["kind"], row["number"]), bytes(row["digest"]).hex(), part, why)
 
 
 def unsearched_of(connection: Connection, digests: Collection[bytes]) -> dict[str, list[tuple[str, str]]]:

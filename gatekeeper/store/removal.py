@@ -14,6 +14,7 @@ from sqlalchemy import Column, Connection, Table, Text, cast, delete, exists, fu
 
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.store import matter_people, texts
+from gatekeeper.store.acts import COLUMNS, MATTERS, matter_of
 from gatekeeper.store.audit_chain import Block
 from gatekeeper.store.db.errors import StoreSetupError
 from gatekeeper.store.db.schema import (
@@ -28,7 +29,6 @@ from gatekeeper.store.db.schema import (
     control_numbers,
     custodians,
     disposal_items,
-    disposals,
     events,
     exports,
     jobs,
@@ -37,13 +37,11 @@ from gatekeeper.store.db.schema import (
     mailings,
     permit_scopes,
     permit_uses,
-    permits,
     preserves,
     requests,
     searches,
     seen_states,
     shared_keys,
-    suspensions,
 )
 from gatekeeper.store.preserved import any_kept, begin_removal, kept
 
@@ -146,13 +144,13 @@ def destroy_matter(connection: Connection, kind: str, key: int, disposal: int, n
     What happened to several matters goes with the last of them. Whoever calls this has asked what is kept. Raises
     Preserved for a mailing that something keeps.
     """
-    table, column, blank = _LINES[kind]
+    table, column = matter_of(kind).table, COLUMNS[kind]
     body: bytes | None = None
     if table is mailings:
         _empty_mailing(connection, key)
     elif table is requests:
         body = connection.execute(select(requests.c.body).where(requests.c.id == key)).scalar()
-    values: dict[str, Any] = {**blank, "disposed": disposal}
+    values: dict[str, Any] = {**_EMPTIED[kind], "disposed": disposal}
     connection.execute(update(table).where(table.c.id == key).values(**values))
     matter_people.forget(connection, key, kind)
     texts.forget_matter(connection, kind, key)
@@ -178,7 +176,7 @@ def _empty_mailing(connection: Connection, key: int) -> None:
     connection.execute(delete(batches).where(batches.c.mailing_id == key))
     remove_keys(connection, key)
     connection.execute(delete(mailing_people).where(mailing_people.c.mailing_id == key))
-    nameless, parts = dict(_LINES["mailing"][2]), [key]
+    nameless, parts = _EMPTIED["mailing"], [key]
     while parts:  # the names of what became part of it, of what had become part of that
         within = mailings.c.merged_into.in_(parts)
         parts = list(connection.execute(select(mailings.c.id).where(within)).scalars())
@@ -187,39 +185,30 @@ def _empty_mailing(connection: Connection, key: int) -> None:
 
 def _about_nothing_else(column: str) -> list[Any]:
     """Return the condition that an event is about no other matter that is still there."""
-    others = [(table, name) for table, name, _ in _LINES.values() if name != column]
-    there = ((exists().where(table.c.id == events.c[name], table.c.disposed.is_(None))) for table, name in others)
-    return [~each for each in there]
+    others = [(matter.table, name) for name, matter in MATTERS.items() if name != column]
+    return [~exists().where(table.c.id == events.c[name], table.c.disposed.is_(None)) for table, name in others]
 
 
-_LINES: Mapping[str, tuple[Table, str, Mapping[str, Any]]] = {  # the table, its column in events, what is emptied
-    "mailing": (
-        mailings,
-        "mailing_id",
-        {"source": b"", "sender": None, "subject": None, "agencies": {}, "lists": [], "tallies": None, "reasons": [],
-         "joined": {}, "agency": None, "refused": None},
-    ),
-    "request": (
-        requests,
-        "request_id",
-        {"agency": "", "requester": "", "senders": [], "subject": "", "subject_key": "", "purpose": "",
-         "audiences": [], "content": None, "body": None, "rules": [], "terms": {}, "reason": "", "decided_by": None},
-    ),
-    "permit": (
-        permits,
-        "permit_id",
-        {"rules": [], "digests": [], "fingerprints": [], "links": [], "attachments": [], "likeness": None,
-         "subject": "", "subject_key": "", "lists": [], "agencies": [], "purpose": "", "reason": "", "given_by": ""},
-    ),
-    "suspension": (suspensions, "suspension_id", {"name": "", "reason": "", "given_by": ""}),
-    "case": (cases, "case_id", {"title": "", "outside": "", "opened_by": "", "closed_by": None}),
-    "hold": (
-        preserves,
-        "preserve_id",
-        {"reason": "", "agencies": [], "audiences": [], "subjects": [], "mailings": [], "placed_by": "",
-         "agreed_by": None, "released_by": None},
-    ),
-    "certificate": (disposals, "disposal_id", {"proposed_by": "", "signed_by": None, "withdrawn_by": None}),
+_EMPTIED: Mapping[str, Mapping[str, Any]] = {  # what is emptied of the row of a matter
+    "mailing": {
+        "source": b"", "sender": None, "subject": None, "agencies": {}, "lists": [], "tallies": None, "reasons": [],
+        "joined": {}, "agency": None, "refused": None,
+    },
+    "request": {
+        "agency": "", "requester": "", "senders": [], "subject": "", "subject_key": "", "purpose": "", "audiences": [],
+        "content": None, "body": None, "rules": [], "terms": {}, "reason": "", "decided_by": None,
+    },
+    "permit": {
+        "rules": [], "digests": [], "fingerprints": [], "links": [], "attachments": [], "likeness": None, "subject": "",
+        "subject_key": "", "lists": [], "agencies": [], "purpose": "", "reason": "", "given_by": "",
+    },
+    "suspension": {"name": "", "reason": "", "given_by": ""},
+    "case": {"title": "", "outside": "", "opened_by": "", "closed_by": None},
+    "hold": {
+        "reason": "", "agencies": [], "audiences": [], "subjects": [], "mailings": [], "placed_by": "",
+        "agreed_by": None, "released_by": None,
+    },
+    "certificate": {"proposed_by": "", "signed_by": None, "withdrawn_by": None},
 }  # fmt: skip
 _OWN: Mapping[str, tuple[Column[Any], ...]] = {  # columns of what goes with a matter
     "permit": (permit_scopes.c.permit_id,),
@@ -322,12 +311,6 @@ def forget_shown(connection: Connection, name: str, keys: Collection[object]) ->
 
 
 # -- the audit -----------------------------------------------------------------------------------------------------
-
-
-def is_first(connection: Connection, block: Block) -> bool:
-    """Return True for the first block of its chain."""
-    query = select(audit_chains.c.aged_out).where(audit_chains.c.id == block.chain)
-    return bool(connection.execute(query).scalar() == block.first - 1)
 
 
 def remove_block(connection: Connection, block: Block) -> bool:

@@ -36,13 +36,13 @@ from gatekeeper.rules.field_kinds import OF_THE_ORIGIN
 from gatekeeper.rules.record_classes import CLASS_NAMES
 from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.store import Database, OutageLog, Store, StoreError, jobs, modes
+from gatekeeper.store.acts import COLUMNS
 from gatekeeper.store.db.schema import metadata
 from gatekeeper.store.disposals import ACTS as ACTS_ITEM
 from gatekeeper.store.disposals import CONTENT as CONTENT_ITEM
 from gatekeeper.store.disposals import DESTROYED, ELSEWHERE, KEPT, LISTED
 from gatekeeper.store.events import ASKED, ESCALATED, NOTIFIED, REMINDED
 from gatekeeper.store.mailing_keys import KINDS
-from gatekeeper.store.matters_due import COLUMNS
 from gatekeeper.store.texts import CONTENT, FILLED, MARK
 from gatekeeper.store.texts import KINDS as TEXTS
 from gatekeeper.store.versions import IN_PART, version_of
