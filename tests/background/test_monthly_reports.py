@@ -13,10 +13,11 @@ from gatekeeper.api.report.document import document_text, report_document
 from gatekeeper.background.monthly_reports import MonthlyReports, month_due
 from gatekeeper.ledger import reports
 from gatekeeper.ledger.context import NotAllowed
-from gatekeeper.store import Database, Store, audit_rows
+from gatekeeper.store import Database, Store, StoreError, audit_rows
 from gatekeeper.store.db.schema import jobs, kept_reports
 from tests.archive.scene import killed_at
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, Scene
+from tests.store.test_housekeeping import scheduler
 
 HOLIDAYS = "5 working days, holidays: {add: [2027-01-01]}"
 MONTHLY = RULES.replace("5 working days", HOLIDAYS).replace(
@@ -123,3 +124,22 @@ async def test_killed_before_it_is_kept_it_is_made_again(scene):
     assert kept(scene) == [] and told(scene) == {}
     await duty(scene).attend()
     assert len(kept(scene)) == 1 and len(told(scene)) == 2
+
+
+async def test_the_office_looks_again_and_again_and_outlives_an_outage(scene, monkeypatch):
+    monkeypatch.setattr("gatekeeper.background.scheduler.REPORT_SECONDS", 0.01)
+    months = duty(scene)
+    looks, outage = [], iter([StoreError("away"), StoreError("away")])
+
+    async def attend():
+        looks.append(scene.now)
+        for error in outage:
+            raise error
+
+    monkeypatch.setattr(type(months), "attend", lambda self: attend())
+    office = scheduler(scene, months)
+    office.start()
+    async with asyncio.timeout(10):
+        while len(looks) < 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await office.stop()

@@ -25,10 +25,10 @@ def scene(store, tmp_path):
     return Scene(store, tmp_path)
 
 
-def scheduler(scene):
+def scheduler(scene, months=None):
     reminders = Reminders(scene.store, scene.letterhead, lambda: None, scene.clock)
-    reports = MonthlyReports(scene.store, scene.letterhead, lambda ruleset, period: "{}", lambda: None, scene.clock)
-    return Scheduler(scene.active_policy, scene.store, scene.gathers, reminders, scene.rechecks, reports, scene.clock)
+    months = months or MonthlyReports(scene.store, scene.letterhead, lambda *_: "{}", lambda: None, scene.clock)
+    return Scheduler(scene.active_policy, scene.store, scene.gathers, reminders, scene.rechecks, months, scene.clock)
 
 
 def count(store, table, *where):
