@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gatekeeper.directory.loaders.sources import NEVER_GOOD, SourceReading, SourceSize
-from gatekeeper.lib.aio import PeriodicTask
+from gatekeeper.lib.aio import PeriodicTask, run_long
 from gatekeeper.policy.active import ActivePolicy, PolicyError
 from gatekeeper.store import OutageLog, Store, sources
 from gatekeeper.store.sources import SourceState
@@ -125,7 +125,7 @@ class Reloader:
 
     async def _read(self, read: Callable[[], bool]) -> None:
         try:
-            changed = await asyncio.to_thread(read)
+            changed = await run_long(read)
         except PolicyError as error:
             known, self._problem = self._problem, str(error)
             if known != self._problem:
